@@ -1,0 +1,43 @@
+# What a builder can choose, and the flags that every target gets.
+option(LLMRUN_TESTS "Build the tests" ON)
+option(LLMRUN_FUZZERS "Build the libFuzzer targets (clang only)" OFF)
+option(LLMRUN_WERROR "Treat warnings as errors" OFF)
+set(LLMRUN_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined")
+option(LLMRUN_COVERAGE "Instrument for coverage" OFF)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(LLMRUN_CCACHE ccache)
+if(LLMRUN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${LLMRUN_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${LLMRUN_CCACHE})
+endif()
+
+# Flags of every target of ours; linked PRIVATE, so nothing leaks to users of the installed library.
+add_library(llmrun_flags INTERFACE)
+target_compile_options(llmrun_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -fno-omit-frame-pointer
+  # Contraction would make a*b+c differ between targets and optimisation levels: fma is explicit.
+  -ffp-contract=off)
+if(LLMRUN_WERROR)
+  target_compile_options(llmrun_flags INTERFACE -Werror)
+endif()
+if(LLMRUN_SANITIZE)
+  target_compile_options(llmrun_flags INTERFACE
+    -fsanitize=${LLMRUN_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(llmrun_flags INTERFACE -fsanitize=${LLMRUN_SANITIZE})
+endif()
+if(LLMRUN_COVERAGE)
+  target_compile_options(llmrun_flags INTERFACE --coverage)
+  target_link_options(llmrun_flags INTERFACE --coverage)
+endif()
+if(LLMRUN_FUZZERS)
+  target_compile_options(llmrun_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
