@@ -1,0 +1,59 @@
+// A backend: a device that owns memory and runs the ops of kernels/ops.h on it.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/ops.h"
+#include "llmrun/error.h"
+
+namespace llmrun::kernels {
+
+// Memory of a backend, freed when the object dies. Contents are zero at first.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  [[nodiscard]] virtual std::byte* data() = 0;
+  [[nodiscard]] virtual size_t size() const = 0;
+};
+
+struct BackendOptions {
+  int threads = 0;         // 0: one per physical core this process may use
+  std::string cpu_target;  // empty: the best this machine has; else a name of cpu_targets()
+};
+
+// A CPU target: a set of instructions the kernels were compiled for.
+struct CpuTarget {
+  std::string_view name;  // "plain", "avx2", "avx512", …
+  bool available = false;
+  std::string_view missing;  // the first feature that is not there; empty when available
+};
+std::vector<CpuTarget> cpu_targets();
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;    // "cpu"
+  [[nodiscard]] virtual std::string_view target() const = 0;  // "avx2"
+  [[nodiscard]] virtual int threads() const = 0;
+  virtual Result<std::unique_ptr<Buffer>> allocate(size_t bytes) = 0;
+  // Binds a weight for the ops: zero-copy on the CPU, an upload on a device. `weight.data` points
+  // into the mapped file and outlives the backend's use of it.
+  virtual Result<Weight> prepare(const Weight& weight) = 0;
+  // Bytes of scratch the ops will hold for calls of at most this size (part of the memory plan).
+  [[nodiscard]] virtual size_t workspace_bytes(int64_t max_tokens, int64_t max_width) const = 0;
+  // Reserves that scratch; after it no op allocates.
+  virtual Result<void> reserve(int64_t max_tokens, int64_t max_width) = 0;
+  virtual Ops& ops() = 0;
+};
+
+// device: "cpu" (later: "cuda", "cuda:1", "auto").
+Result<std::unique_ptr<Backend>> make_backend(std::string_view device,
+                                              const BackendOptions& options);
+// The plain loops of kernels/ref behind the same contract: the oracle of every test.
+std::unique_ptr<Backend> make_reference_backend();
+
+}  // namespace llmrun::kernels

@@ -1,0 +1,290 @@
+// The op contract: what every backend computes, on which shapes, with which freedom.
+//
+// Conventions. Activations are float32, row-major, one row per token: a `Rows` of n rows whose
+// starts are `stride` floats apart. Weights are matrices of packed blocks, one row per output
+// feature, as they lie in a GGUF file. Outputs may not overlap inputs unless an op says so.
+//
+// Determinism. Every output element is accumulated in one order that depends on the shapes of the
+// model alone: never on the number of rows in the call, the thread count or what else is in the
+// batch. So a row computed alone and the same row computed among 500 others are equal bit for bit.
+//
+// Validity. Callers (src/runtime) check shapes once, when a model is bound; ops only assert them.
+// Each op names the tolerance within which a backend must agree with kernels/ref.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "kernels/tensor_type.h"
+
+namespace llmrun::kernels {
+
+using quant::TensorType;
+
+// n rows of float32; row i starts at data + i * stride.
+struct Rows {
+  float* data = nullptr;
+  int64_t n = 0;
+  int64_t width = 0;
+  int64_t stride = 0;
+};
+struct ConstRows {
+  const float* data = nullptr;
+  int64_t n = 0;
+  int64_t width = 0;
+  int64_t stride = 0;
+  ConstRows() = default;
+  ConstRows(const float* d, int64_t n_rows, int64_t w, int64_t s)
+      : data(d), n(n_rows), width(w), stride(s) {}
+  ConstRows(const Rows& r) : data(r.data), n(r.n), width(r.width), stride(r.stride) {}  // NOLINT
+};
+
+// A weight matrix [n_out, n_in] of one tensor type, or a stack of `n_matrices` of them (experts,
+// heads) that lie one after the other. Points into the mapped file or into backend memory.
+struct Weight {
+  const std::byte* data = nullptr;
+  TensorType type = TensorType::F32;
+  int64_t n_out = 0;
+  int64_t n_in = 0;
+  int64_t n_matrices = 1;
+  size_t row_bytes = 0;
+  const void* packed = nullptr;  // the backend's own form, when Backend::prepare made one
+  [[nodiscard]] const std::byte* row(int64_t matrix, int64_t out) const {
+    return data + static_cast<size_t>(matrix * n_out + out) * row_bytes;
+  }
+};
+
+// ---- matmul ------------------------------------------------------------------------------------
+
+// One product of a shared input: y[t, o] = scale * sum_i w[o, i] * x[t, i] + bias[o].
+struct MatmulOutput {
+  Weight weight;
+  const float* bias = nullptr;   // [n_out] or null
+  const float* scale = nullptr;  // one factor of the whole product (NVFP4 files), or null
+  float* y = nullptr;            // [n_tokens, n_out], rows y_stride floats apart
+  int64_t y_stride = 0;
+  bool accumulate = false;  // y += instead of y =
+};
+// Several weights may share x (q, k, v; gate, up): it is then converted once.
+// Tolerance: for float weights 1e-5 of sum |w x|; for block types what quantising x to int8 with
+// one scale per 32 values costs (relative error of a product below 1%).
+struct MatmulParams {
+  ConstRows x;  // [n_tokens, n_in]
+  std::span<const MatmulOutput> outputs;
+};
+
+// y[s, o] = sum_i w[expert(s), o, i] * x[row(s), i] + bias[expert(s), o]: the products of the
+// (token, expert) pairs of a mixture of experts. Pairs come in any order; the backend groups them.
+struct ExpertPair {
+  int32_t x_row = 0;   // row of x
+  int32_t expert = 0;  // matrix of the stack
+  int32_t y_row = 0;   // row of y; every pair has its own
+};
+struct ExpertMatmulOutput {
+  Weight weight;                 // stack of n_experts matrices
+  const float* bias = nullptr;   // [n_experts, n_out] or null
+  const float* scale = nullptr;  // [n_experts] factors of the product (NVFP4 files), or null
+  float* y = nullptr;
+  int64_t y_stride = 0;
+};
+struct ExpertMatmulParams {
+  ConstRows x;
+  std::span<const ExpertPair> pairs;
+  std::span<const ExpertMatmulOutput> outputs;
+};
+
+// y[t, h, o] = sum_i w[h, o, i] * x[t, h, i] for each head h (absorbed latent attention).
+struct HeadMatmulParams {
+  Weight weight;  // stack of n_heads matrices
+  ConstRows x;    // [n_tokens, n_heads * head_stride_x]; head h starts at h * x_head_stride
+  int64_t x_head_stride = 0;
+  Rows y;
+  int64_t y_head_stride = 0;
+};
+
+// y[t, :] = the row ids[t] of a table, decoded, times scale.
+struct EmbedParams {
+  Weight table;  // [n_vocab, width]
+  std::span<const int32_t> ids;
+  float scale = 1.0F;
+  Rows y;
+};
+
+// ---- row-wise ops ------------------------------------------------------------------------------
+
+enum class NormKind : uint8_t { kRms, kLayer };
+// Normalises each group of `group` consecutive values of a row on its own (group == width: the
+// whole row; group == head size: one norm per head). y may be x.
+// Tolerance 1e-6 of the result's scale.
+struct NormParams {
+  NormKind kind = NormKind::kRms;
+  ConstRows x;
+  Rows y;
+  int64_t group = 0;
+  const float* weight = nullptr;  // [weight_size], null: ones
+  const float* bias = nullptr;    // same size, null: zeros
+  int64_t weight_size = 0;        // group (shared by all groups) or width (each group its own)
+  float eps = 1e-5F;
+};
+
+// Rotary position embedding, in place, of the dims [first_dim, first_dim + 2 * n_pairs) of every
+// head. The angle of pair i at position p is p * frequencies[i]; cos and sin are multiplied by
+// magnitude. Pairs lie (i, i + n_pairs) when split, else (2i, 2i + 1). frequency 0: not rotated.
+// Frequencies (scaling, factors, sections) are computed by the runtime, once per model.
+// cos and sin of the angle are taken in double precision of the float product p * f.
+struct RopeParams {
+  Rows x;  // [n_tokens, >= n_heads * head_stride]
+  int64_t n_heads = 0;
+  int64_t head_stride = 0;
+  int64_t first_dim = 0;
+  int64_t n_pairs = 0;
+  bool split_halves = false;
+  std::span<const int32_t> positions;  // [n_tokens]
+  const float* frequencies = nullptr;  // [n_pairs]
+  float magnitude = 1.0F;
+};
+
+enum class Activation : uint8_t {
+  kNone, kSilu, kGelu /* tanh form */, kGeluErf, kGeluQuick, kRelu, kRelu2, kSigmoid, kTanh,
+  kSoftplus, kExp,
+};
+// y = act(gate) * up, or y = act(gate) when up.data is null. y may be gate or up.
+// limit > 0: gate = min(gate, limit), up = clamp(up, -limit, limit) first.
+// swiglu_oai: y = g * sigmoid(alpha * g) * (u + 1) (gpt-oss), with limit.
+struct GatedActivationParams {
+  Activation activation = Activation::kSilu;
+  ConstRows gate;
+  ConstRows up;
+  Rows y;
+  float limit = 0.0F;
+  bool swiglu_oai = false;
+  float alpha = 1.702F;
+};
+
+// y = a * x_scale + y * y_scale, element by element (residuals, scalings, sums).
+struct AddParams {
+  ConstRows x;
+  Rows y;
+  float x_scale = 1.0F;
+  float y_scale = 1.0F;
+};
+
+// y[t, i] = y[t, i] * g(x[t, i / repeat]) with g = activation (gates on attention output).
+struct MultiplyParams {
+  ConstRows x;
+  Activation activation = Activation::kNone;
+  int64_t repeat = 1;
+  Rows y;
+};
+
+// In place: x *= row_factor[t] (null: 1) * factor, clamp to [-clamp, clamp] (0: off), then
+// soft_cap * tanh(x / soft_cap) (0: off).
+struct ScaleParams {
+  Rows x;
+  float factor = 1.0F;
+  const float* row_factor = nullptr;
+  float clamp = 0.0F;
+  float soft_cap = 0.0F;
+};
+
+// ---- attention ---------------------------------------------------------------------------------
+
+// The cache keeps the keys and values of kPageTokens tokens of one layer per page, in the order
+// [kv_head][token][dim]. K and V have their own type: F32, F16, BF16, or the 8-bit forms.
+inline constexpr int64_t kPageTokens = 64;
+
+enum class CacheType : uint8_t { kF32, kF16, kBf16, kFp8E4m3, kInt8 };
+// Bytes of the keys or values of one (head, token): int8 carries one float32 scale in front.
+size_t cache_row_bytes(CacheType type, int64_t dim);
+
+// Where the pages of one sequence lie: token p is row p % kPageTokens of pages[p / kPageTokens].
+struct PageTable {
+  std::span<std::byte* const> k_pages;
+  std::span<std::byte* const> v_pages;
+};
+
+// Writes rows [first, first + n) of k and v as the tokens at their positions.
+struct KvWriteParams {
+  ConstRows k;  // [n, n_kv_heads * k_dim]
+  ConstRows v;  // [n, n_kv_heads * v_dim]; data null: this cache has no values of its own
+  int64_t n_kv_heads = 0, k_dim = 0, v_dim = 0;
+  CacheType k_type = CacheType::kF16, v_type = CacheType::kF16;
+  PageTable pages;
+  int64_t first_position = 0;
+};
+
+// The queries of one sequence: rows of consecutive positions from first_position on, whose keys
+// and values have been written already. Streaming softmax over tiles of kPageTokens keys from
+// the first visible page on, so no score matrix exists and the order of sums is fixed.
+struct AttentionParams {
+  ConstRows q;  // [n_tokens, n_heads * k_dim]
+  Rows y;       // [n_tokens, n_heads * v_dim]
+  int64_t n_heads = 0, n_kv_heads = 0, k_dim = 0, v_dim = 0;
+  CacheType k_type = CacheType::kF16, v_type = CacheType::kF16;
+  bool v_in_k = false;  // latent attention: the values are the first v_dim dims of the keys
+  PageTable pages;
+  int64_t first_position = 0;
+  int64_t n_keys = 0;     // keys in the cache (causal: at most first_position + n_tokens)
+  bool causal = true;     // false: every query sees all n_keys
+  int64_t window = 0;     // > 0: key k is visible to query p when p - k < window
+  int64_t chunk = 0;      // > 0: only keys of the same chunk (p / chunk == k / chunk)
+  float scale = 1.0F;
+  float soft_cap = 0.0F;              // > 0: score = cap * tanh(score / cap), after scale
+  const float* alibi_slopes = nullptr;  // [n_heads]: score -= slope * (p - k)
+  const float* sinks = nullptr;         // [n_heads]: one more logit in the denominator
+};
+
+// ---- mixture of experts ------------------------------------------------------------------------
+
+enum class RouterKind : uint8_t {
+  kSoftmax = 1, kSigmoid = 2, kSoftmaxAfterTopK = 3, kSqrtSoftplus = 4,
+};
+// Chooses n_used experts per token from the router's logits: probabilities by kind; the choice by
+// probability + selection_bias, within the best groups when n_groups > 1 (score of a group: sum of
+// its two best); the weight is the unbiased probability, divided by max(sum, 2^-14) when
+// normalised, times scale. Ties go to the lower expert. Chosen experts come best first.
+struct RouteParams {
+  ConstRows logits;  // [n_tokens, n_experts]
+  RouterKind kind = RouterKind::kSoftmax;
+  const float* selection_bias = nullptr;  // [n_experts]
+  int64_t n_used = 0;
+  int64_t n_groups = 1, n_groups_used = 1;
+  bool select_by_logit = false;
+  bool normalise = false;
+  float scale = 1.0F;
+  int32_t* experts = nullptr;  // [n_tokens, n_used]
+  float* weights = nullptr;    // [n_tokens, n_used]
+};
+// y[t, :] (+)= sum_j weights[t, j] * x[t * n_used + j, :], in the order of j.
+struct CombineExpertsParams {
+  ConstRows x;  // [n_tokens * n_used, width]
+  const float* weights = nullptr;
+  int64_t n_used = 0;
+  Rows y;
+  bool accumulate = false;
+};
+
+// The ops of one backend. Calls run to completion (CPU) or are queued in order (a device).
+// Recurrent mixers (state-space, delta net, short convolution) add their ops here.
+class Ops {
+ public:
+  virtual ~Ops() = default;
+  virtual void matmul(const MatmulParams& params) = 0;
+  virtual void expert_matmul(const ExpertMatmulParams& params) = 0;
+  virtual void head_matmul(const HeadMatmulParams& params) = 0;
+  virtual void embed(const EmbedParams& params) = 0;
+  virtual void norm(const NormParams& params) = 0;
+  virtual void rope(const RopeParams& params) = 0;
+  virtual void gated_activation(const GatedActivationParams& params) = 0;
+  virtual void add(const AddParams& params) = 0;
+  virtual void multiply(const MultiplyParams& params) = 0;
+  virtual void scale(const ScaleParams& params) = 0;
+  virtual void kv_write(const KvWriteParams& params) = 0;
+  virtual void attention(const AttentionParams& params) = 0;
+  virtual void route(const RouteParams& params) = 0;
+  virtual void combine_experts(const CombineExpertsParams& params) = 0;
+};
+
+}  // namespace llmrun::kernels
