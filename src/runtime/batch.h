@@ -1,0 +1,42 @@
+// What one forward pass works on: chunks of any number of sequences, prompts and decodes mixed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "llmrun/message.h"
+
+namespace llmrun::runtime {
+
+using SequenceId = int32_t;
+
+enum class WantedLogits : uint8_t { kNone, kLast, kAll };
+
+// The next tokens of one sequence; they follow what its cache holds.
+struct Chunk {
+  SequenceId sequence = 0;
+  std::span<const TokenId> tokens;
+  WantedLogits logits = WantedLogits::kLast;
+};
+
+struct Batch {
+  std::vector<Chunk> chunks;
+  [[nodiscard]] int64_t n_tokens() const {
+    int64_t n = 0;
+    for (const Chunk& chunk : chunks) n += static_cast<int64_t>(chunk.tokens.size());
+    return n;
+  }
+};
+
+// Rows of float32 logits in the order of the chunks, valid until the next forward pass.
+struct Logits {
+  const float* data = nullptr;
+  int64_t n_rows = 0;
+  int64_t n_vocab = 0;
+  [[nodiscard]] std::span<const float> row(int64_t i) const {
+    return {data + i * n_vocab, static_cast<size_t>(n_vocab)};
+  }
+};
+
+}  // namespace llmrun::runtime

@@ -1,0 +1,34 @@
+// Every byte a model and a context will take, known before anything is allocated. `llmrun
+// estimate` prints this plan and the loader allocates exactly it, so the two cannot disagree.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/ops.h"
+
+namespace llmrun::runtime {
+
+struct ContextOptions {
+  int64_t context_tokens = 0;  // per sequence; 0: the model's own maximum
+  int64_t max_sequences = 1;
+  int64_t batch_tokens = 512;  // largest forward pass
+  kernels::CacheType k_type = kernels::CacheType::kF16;
+  kernels::CacheType v_type = kernels::CacheType::kF16;
+};
+
+struct PlanItem {
+  std::string component;  // "weights (mapped file)", "KV cache", "activations", "logits", …
+  uint64_t bytes = 0;
+  std::string detail;  // how the number comes about, for the reader
+};
+
+struct MemoryPlan {
+  std::vector<PlanItem> items;
+  int64_t context_tokens = 0;
+  int64_t max_sequences = 1;
+  [[nodiscard]] uint64_t total_bytes() const;
+};
+
+}  // namespace llmrun::runtime

@@ -1,0 +1,57 @@
+// A loaded model (weights bound to a backend) and a context to run it in (KV cache, scratch).
+// They are separate objects: a new context size never reloads weights.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "gguf/reader.h"
+#include "kernels/backend.h"
+#include "llmrun/error.h"
+#include "runtime/batch.h"
+#include "runtime/memory_plan.h"
+#include "runtime/spec.h"
+
+namespace llmrun::runtime {
+
+class Context;
+
+class Model {
+ public:
+  // Builds the spec (through `build_spec`, which knows the architectures), checks every tensor
+  // against it and binds the weights. `file` and `backend` must outlive the model.
+  static Result<std::unique_ptr<Model>> load(const gguf::File& file, kernels::Backend& backend,
+                                             ModelSpec spec);
+  virtual ~Model() = default;
+  [[nodiscard]] virtual const ModelSpec& spec() const = 0;
+  [[nodiscard]] virtual kernels::Backend& backend() const = 0;
+
+  // Every byte a context of these options would need, weights included. Nothing is allocated.
+  [[nodiscard]] virtual Result<MemoryPlan> plan(const ContextOptions& options) const = 0;
+  // Allocates exactly what plan(options) says; kOutOfMemory when the machine has less.
+  virtual Result<std::unique_ptr<Context>> new_context(const ContextOptions& options) = 0;
+};
+
+class Context {
+ public:
+  virtual ~Context() = default;
+  [[nodiscard]] virtual const ContextOptions& options() const = 0;
+
+  virtual Result<SequenceId> open_sequence() = 0;
+  virtual void close_sequence(SequenceId sequence) = 0;
+  // Tokens the sequence's cache holds.
+  [[nodiscard]] virtual int64_t length(SequenceId sequence) const = 0;
+  // Forgets everything from position n_tokens on (a new turn, rejected draft tokens). Recurrent
+  // models that cannot go back to n_tokens answer kUnsupported: close and start again.
+  virtual Result<void> truncate(SequenceId sequence, int64_t n_tokens) = 0;
+  // Tokens that still fit, over all sequences.
+  [[nodiscard]] virtual int64_t free_tokens() const = 0;
+
+  // Runs the batch and appends its tokens to the caches. At most options().batch_tokens tokens.
+  // kContextOverflow names the tokens needed and available; nothing is changed then.
+  // Any way to cut a prompt into batches gives the same logits, bit for bit.
+  virtual Result<Logits> forward(const Batch& batch) = 0;
+};
+
+}  // namespace llmrun::runtime
