@@ -147,8 +147,17 @@ struct RopeParams {
 };
 
 enum class Activation : uint8_t {
-  kNone, kSilu, kGelu /* tanh form */, kGeluErf, kGeluQuick, kRelu, kRelu2, kSigmoid, kTanh,
-  kSoftplus, kExp,
+  kNone,
+  kSilu,
+  kGelu /* tanh form */,
+  kGeluErf,
+  kGeluQuick,
+  kRelu,
+  kRelu2,
+  kSigmoid,
+  kTanh,
+  kSoftplus,
+  kExp,
 };
 // y = act(gate) * up, or y = act(gate) when up.data is null. y may be gate or up.
 // limit > 0: gate = min(gate, limit), up = clamp(up, -limit, limit) first.
@@ -226,12 +235,12 @@ struct AttentionParams {
   bool v_in_k = false;  // latent attention: the values are the first v_dim dims of the keys
   PageTable pages;
   int64_t first_position = 0;
-  int64_t n_keys = 0;     // keys in the cache (causal: at most first_position + n_tokens)
-  bool causal = true;     // false: every query sees all n_keys
-  int64_t window = 0;     // > 0: key k is visible to query p when p - k < window
-  int64_t chunk = 0;      // > 0: only keys of the same chunk (p / chunk == k / chunk)
+  int64_t n_keys = 0;  // keys in the cache (causal: at most first_position + n_tokens)
+  bool causal = true;  // false: every query sees all n_keys
+  int64_t window = 0;  // > 0: key k is visible to query p when p - k < window
+  int64_t chunk = 0;   // > 0: only keys of the same chunk (p / chunk == k / chunk)
   float scale = 1.0F;
-  float soft_cap = 0.0F;              // > 0: score = cap * tanh(score / cap), after scale
+  float soft_cap = 0.0F;                // > 0: score = cap * tanh(score / cap), after scale
   const float* alibi_slopes = nullptr;  // [n_heads]: score -= slope * (p - k)
   const float* sinks = nullptr;         // [n_heads]: one more logit in the denominator
 };
@@ -239,7 +248,10 @@ struct AttentionParams {
 // ---- mixture of experts ------------------------------------------------------------------------
 
 enum class RouterKind : uint8_t {
-  kSoftmax = 1, kSigmoid = 2, kSoftmaxAfterTopK = 3, kSqrtSoftplus = 4,
+  kSoftmax = 1,
+  kSigmoid = 2,
+  kSoftmaxAfterTopK = 3,
+  kSqrtSoftplus = 4,
 };
 // Chooses n_used experts per token from the router's logits: probabilities by kind; the choice by
 // probability + selection_bias, within the best groups when n_groups > 1 (score of a group: sum of

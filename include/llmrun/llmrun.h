@@ -1,0 +1,9 @@
+// Everything of the public API in one include.
+#pragma once
+
+#include "llmrun/error.h"             // IWYU pragma: export
+#include "llmrun/message.h"           // IWYU pragma: export
+#include "llmrun/model.h"             // IWYU pragma: export
+#include "llmrun/model_info.h"        // IWYU pragma: export
+#include "llmrun/sampling_options.h"  // IWYU pragma: export
+#include "llmrun/tools.h"             // IWYU pragma: export

@@ -1,0 +1,176 @@
+// The engine's front door: open a model, turn text into tokens and back, render a chat, and hold
+// sessions that generate. All classes are movable handles; methods are not thread-safe.
+//
+//   auto model = llmrun::Model::open("smollm2.gguf").value();
+//   auto session = model.new_session({}).value();
+//   llmrun::GenerateOptions options;
+//   auto answer = session.chat({{.role = "user", .content = "Hello"}}, options,
+//                              [](const llmrun::StreamEvent& e) { fputs(e.text…); return true; });
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llmrun/error.h"
+#include "llmrun/message.h"
+#include "llmrun/model_info.h"
+#include "llmrun/sampling_options.h"
+
+namespace llmrun {
+
+struct LoadOptions {
+  std::string device = "auto";  // auto, cpu
+  int threads = 0;              // 0: one per physical core
+  std::string cpu_target;       // empty: the best this machine has (see cpu_targets())
+};
+
+struct TokenizeOptions {
+  bool add_special = true;     // BOS and EOS as the model's metadata asks
+  bool parse_special = false;  // "<|im_end|>" in the text becomes that token
+};
+
+// What a chat template is given besides the messages. JSON is passed as text.
+struct RenderOptions {
+  bool add_generation_prompt = true;
+  std::string tools_json;               // a JSON array, or empty
+  std::string variables_json;           // a JSON object of further variables, or empty
+  std::optional<bool> enable_thinking;  // the variable of that name, when set
+  std::string template_override;        // Jinja text used in place of the model's
+  std::optional<int64_t> now;           // seconds since 1970 for strftime_now; none: the clock
+};
+
+struct RenderedChat {
+  std::string text;
+  std::vector<TokenId> tokens;  // special tokens in what the user wrote are plain text here
+  std::string template_source;  // "option", "model", "built-in: llama3"
+};
+
+enum class StopReason : uint8_t { kEndOfTurn, kStopString, kTokenLimit, kContextFull, kCancelled };
+std::string_view to_string(StopReason reason);  // "end", "stop", "limit", "context", "cancelled"
+
+struct GenerateOptions {
+  SamplingOptions sampling;
+  int64_t max_tokens = -1;  // -1: until the end of turn or of the context
+  std::vector<std::string> stop;
+  bool ignore_end = false;  // goes on after an end-of-turn token (benchmarks)
+};
+
+// A piece of the answer as it comes: whole characters, never the beginning of a stop string.
+struct StreamEvent {
+  std::string_view text;
+  bool thinking = false;  // part of the thought, not of the answer
+};
+// Returns false to stop (kCancelled).
+using StreamCallback = std::function<bool(const StreamEvent&)>;
+
+// Where the context went, in tokens. Nothing is ever dropped without being counted here.
+struct ContextUsage {
+  int64_t context_tokens = 0;  // the size of the context
+  int64_t prompt = 0;          // tokens of this request's prompt …
+  int64_t cached = 0;          // … of which were still in the cache
+  int64_t thinking = 0;
+  int64_t answer = 0;
+  int64_t dropped = 0;
+};
+
+struct Timings {
+  double prompt_seconds = 0;  // reading the prompt's tokens that were not cached
+  double decode_seconds = 0;
+  int64_t prompt_tokens = 0;  // tokens read in prompt_seconds
+  int64_t decode_tokens = 0;
+  double first_token_seconds = 0;  // from the call to the first token
+};
+
+struct Generation {
+  std::string text;      // the answer, without the thought
+  std::string thinking;  // the thought, without its tags
+  std::vector<TokenId> tokens;
+  StopReason stop_reason = StopReason::kEndOfTurn;
+  std::string stop_string;  // which one, with kStopString
+  uint64_t seed = 0;        // the seed that was used
+  ContextUsage usage;
+  Timings timings;
+};
+
+// Rows of float32 logits.
+struct LogitRows {
+  int64_t n_tokens = 0;
+  int64_t n_vocab = 0;
+  std::vector<float> values;  // [n_tokens, n_vocab]
+};
+
+// One conversation's cache. A prompt that begins like the last one is not read again.
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // Renders the messages, reads them and answers.
+  Result<Generation> chat(std::span<const Message> messages, const GenerateOptions& options,
+                          const StreamCallback& on_text = {}, const RenderOptions& render = {});
+  // Continues raw tokens. `text_before` seeds the split of thinking (the prompt's tail).
+  Result<Generation> complete(std::span<const TokenId> prompt, const GenerateOptions& options,
+                              const StreamCallback& on_text = {},
+                              std::string_view text_before = {});
+  // Raw logits of every position, from an empty cache; rows arrive batch by batch.
+  using LogitsCallback = std::function<Result<void>(int64_t first_position, int64_t n_rows,
+                                                    std::span<const float> rows)>;
+  Result<void> logits(std::span<const TokenId> tokens, const LogitsCallback& on_rows);
+
+  // Makes a running chat() or complete() stop after the current token. Async-signal-safe.
+  void cancel() noexcept;
+  void clear();
+  [[nodiscard]] int64_t cached_tokens() const;
+  [[nodiscard]] int64_t context_tokens() const;
+  [[nodiscard]] const MemoryEstimate& memory() const;
+
+ private:
+  friend class Model;
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+class Model {
+ public:
+  static Result<Model> open(const std::filesystem::path& path, const LoadOptions& options = {});
+  // Only what tokenize, detokenize and render_chat need: opens in milliseconds.
+  static Result<Model> open_vocabulary(const std::filesystem::path& path);
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  [[nodiscard]] const ModelInfo& info() const;
+  [[nodiscard]] std::string device() const;  // "cpu (avx2, 2 threads)"
+  [[nodiscard]] double load_seconds() const;
+  // Bytes of weights read per decoded token, for GB/s.
+  [[nodiscard]] uint64_t bytes_per_token() const;
+  // The sampling that the model's metadata recommends over the defaults.
+  [[nodiscard]] SamplingOptions recommended_sampling() const;
+
+  Result<std::vector<TokenId>> tokenize(std::string_view text,
+                                        const TokenizeOptions& options = {}) const;
+  Result<std::string> detokenize(std::span<const TokenId> tokens, bool with_special = true) const;
+  [[nodiscard]] std::string token_text(TokenId token) const;  // for display; never fails
+  [[nodiscard]] bool has_tokenizer() const;
+  Result<RenderedChat> render_chat(std::span<const Message> messages,
+                                   const RenderOptions& options = {}) const;
+
+  // Allocates everything the session will ever need, or says kOutOfMemory now.
+  Result<Session> new_session(const ContextOptions& options = {}) const;
+
+ private:
+  struct Impl;
+  explicit Model(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace llmrun

@@ -1,0 +1,96 @@
+// What a model file holds and what running it will take, as plain data.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "llmrun/error.h"
+
+namespace llmrun {
+
+struct TensorEntry {
+  std::string name;
+  std::string type;            // "Q4_K", …
+  std::vector<int64_t> shape;  // as in the file: the innermost (input) dimension first
+  uint64_t bytes = 0;
+};
+
+// One row of the table of layers: consecutive equal layers are one row.
+struct LayerGroup {
+  int first = 0, last = 0;
+  std::string mixer;  // "attention 9 heads, 3 KV heads, 64 wide", "latent attention …"
+  std::string ffn;    // "SwiGLU 1536", "MoE 8 of 128 experts, 768 wide"
+  std::string notes;  // window, norms, biases, …
+  uint64_t bytes = 0;
+};
+
+struct ModelInfo {
+  std::filesystem::path path;
+  std::string name;          // general.name
+  std::string architecture;  // general.architecture
+  bool runnable = true;      // false: loading works, running does not
+  std::string why_not;       // the reason when not runnable
+  uint64_t file_bytes = 0;
+  int n_files = 1;
+  uint64_t n_parameters = 0;
+  std::vector<std::pair<std::string, double>>
+      quantisation_mix;  // type, share of the weights' bytes
+  double bits_per_weight = 0;
+  int64_t context_length = 0;
+  int64_t embedding_length = 0;
+  int64_t vocabulary_size = 0;
+  std::vector<LayerGroup> layers;
+  std::string tokenizer;        // "gpt2 (smollm)", "llama", "none"
+  std::string chat_template;    // the model's own Jinja text; empty: it has none
+  std::string template_source;  // "model", "built-in: gemma", "none"
+  std::string license;
+  std::vector<TensorEntry> tensors;
+  std::vector<std::pair<std::string, std::string>> metadata;  // key, printable value
+};
+
+// Reads the file's directory (no weights).
+Result<ModelInfo> inspect_model(const std::filesystem::path& path);
+
+// One tensor decoded to float32, shape outermost first.
+struct DecodedTensor {
+  std::vector<int64_t> shape;
+  std::vector<float> values;
+};
+Result<DecodedTensor> decode_tensor(const std::filesystem::path& path, const std::string& name);
+
+// ---- memory ------------------------------------------------------------------------------------
+
+// M = P * 4 * 1.2 / (32 / Q): the rule of thumb, in bytes, for P parameters of Q bits.
+double rule_of_thumb_bytes(double n_parameters, double bits);
+
+struct ContextOptions {
+  int64_t context_tokens =
+      0;  // per conversation; 0: the model's own, at most kDefaultContextTokens
+  int64_t max_sequences = 1;
+  int64_t batch_tokens = 512;  // prompt tokens read in one pass
+  std::string k_type = "f16";  // f32, f16, bf16, fp8, int8
+  std::string v_type = "f16";
+};
+inline constexpr int64_t kDefaultContextTokens = 8192;
+
+struct MemoryItem {
+  std::string component;
+  uint64_t bytes = 0;
+  std::string detail;
+};
+struct MemoryEstimate {
+  std::vector<MemoryItem> items;
+  uint64_t total_bytes = 0;
+  uint64_t available_bytes = 0;  // of this machine, now
+  int64_t context_tokens = 0;
+  bool fits = false;
+};
+// The exact plan, on the file as it is, without loading it.
+Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,
+                                       const ContextOptions& options);
+
+}  // namespace llmrun
