@@ -1,0 +1,169 @@
+// POSIX file calls with their errors told in words.
+#include "base/file_io.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include "base/units.h"
+
+namespace llmrun {
+namespace {
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Unique in this process and, by the process id, on this machine; O_EXCL decides in any case.
+std::string temporary_name(const std::string& path) {
+  static std::atomic<uint64_t> counter{0};
+  return fmt::format("{}.{}.{}.tmp", path, ::getpid(), counter.fetch_add(1));
+}
+
+int open_retrying(const std::string& path, int flags, unsigned permissions = 0) {
+  int descriptor = -1;
+  do {
+    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, permissions);
+  } while (descriptor < 0 && errno == EINTR);
+  return descriptor;
+}
+
+}  // namespace
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  if (this != &other) {
+    close();
+    descriptor_ = std::exchange(other.descriptor_, -1);
+  }
+  return *this;
+}
+
+void FileDescriptor::close() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+}
+
+tl::unexpected<Error> system_error(std::string_view what, const std::string& path) {
+  const int reason = errno;
+  const bool missing = reason == ENOENT || reason == ENOTDIR;
+  return make_error(missing ? ErrorCode::kNotFound : ErrorCode::kIo, "{} '{}': {}", what, path,
+                    std::generic_category().message(reason));
+}
+
+Result<FileDescriptor> open_regular_file(const std::string& path) {
+  // O_NONBLOCK: opening a named pipe must not wait for a writer.
+  FileDescriptor file(open_retrying(path, O_RDONLY | O_NONBLOCK));
+  if (!file.is_open()) return system_error("cannot open", path);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return system_error("cannot read", path);
+  if (S_ISDIR(status.st_mode)) {
+    return make_error(ErrorCode::kIo, "'{}' is a folder; name a file in it", path);
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return make_error(ErrorCode::kIo, "'{}' is a pipe or a device, not a file", path);
+  }
+  return file;
+}
+
+Result<std::string> read_file(const std::string& path, uint64_t max_bytes) {
+  LLMRUN_ASSIGN(const FileDescriptor file, open_regular_file(path));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return system_error("cannot read", path);
+  const auto too_large = [&] {
+    return make_error(ErrorCode::kIo, "'{}' is larger than the {} allowed here", path,
+                      format_bytes(max_bytes));
+  };
+  if (static_cast<uint64_t>(status.st_size) > max_bytes) return too_large();
+  std::string text;
+  text.reserve(static_cast<size_t>(status.st_size) + 1);
+  // Files of /proc say size 0 and files may grow, so the end is where read() says it is.
+  char chunk[65536];
+  while (true) {
+    const ssize_t n_read = ::read(file.get(), chunk, sizeof(chunk));
+    if (n_read < 0 && errno == EINTR) continue;
+    if (n_read < 0) return system_error("cannot read", path);
+    if (n_read == 0) return text;
+    if (text.size() + static_cast<size_t>(n_read) > max_bytes) return too_large();
+    text.append(chunk, static_cast<size_t>(n_read));
+  }
+}
+
+Result<void> write_all(const FileDescriptor& file, std::span<const std::byte> bytes,
+                       const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t n_written = ::write(file.get(), bytes.data(), bytes.size());
+    if (n_written < 0 && errno == EINTR) continue;
+    if (n_written < 0) return system_error("cannot write", path);
+    bytes = bytes.subspan(static_cast<size_t>(n_written));
+  }
+  return {};
+}
+
+Result<AtomicFile> AtomicFile::create(const std::string& path, unsigned permissions) {
+  std::string temporary = temporary_name(path);
+  FileDescriptor file(open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL, permissions));
+  if (!file.is_open() && errno == EEXIST) {  // left by a killed process that had our id
+    ::unlink(temporary.c_str());
+    file = FileDescriptor(open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL, permissions));
+  }
+  if (!file.is_open()) return system_error("cannot create", path);
+  return AtomicFile(path, std::move(temporary), std::move(file));
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, std::string())),
+      file_(std::move(other.file_)) {}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
+  return write_all(file_, bytes, path_);
+}
+
+Result<void> AtomicFile::commit() {
+  if (temporary_.empty()) return make_error(ErrorCode::kInternal, "'{}' committed twice", path_);
+  if (::fsync(file_.get()) != 0) return system_error("cannot write", path_);
+  file_.close();
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return system_error("cannot create", path_);
+  }
+  temporary_.clear();
+  return sync_folder_of(path_);
+}
+
+Result<void> write_file_atomic(const std::string& path, std::string_view text,
+                               unsigned permissions) {
+  LLMRUN_ASSIGN(AtomicFile file, AtomicFile::create(path, permissions));
+  LLMRUN_TRY(file.write(text));
+  return file.commit();
+}
+
+Result<void> append_file(const std::string& path, std::string_view text, bool sync,
+                         unsigned permissions) {
+  const FileDescriptor file(open_retrying(path, O_WRONLY | O_CREAT | O_APPEND, permissions));
+  if (!file.is_open()) return system_error("cannot open", path);
+  LLMRUN_TRY(write_all(file, std::as_bytes(std::span(text)), path));
+  if (sync && ::fsync(file.get()) != 0) return system_error("cannot write", path);
+  return {};
+}
+
+Result<void> sync_folder_of(const std::string& path) {
+  const std::string folder = folder_of(path);
+  const FileDescriptor file(open_retrying(folder, O_RDONLY | O_DIRECTORY));
+  if (!file.is_open()) return system_error("cannot open folder", folder);
+  // Some file systems cannot sync a folder (EINVAL); there the rename is as durable as it gets.
+  if (::fsync(file.get()) != 0 && errno != EINVAL) return system_error("cannot sync", folder);
+  return {};
+}
+
+}  // namespace llmrun
