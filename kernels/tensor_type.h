@@ -33,8 +33,8 @@ struct TensorTypeTraits {
   uint32_t gguf_id = 0;    // number in the tensor directory of a GGUF file
   int64_t block_size = 0;  // values per block; rows hold whole blocks
   size_t block_bytes = 0;
-  bool is_float = false;   // one value per block, no integer form (F32, F16, BF16)
-  int64_t group_size = 0;  // values that share a scale in the integer form: 16, 32 (0 for floats)
+  bool is_float = false;    // one value per block, no integer form (F32, F16, BF16)
+  int64_t group_size = 0;   // values that share a scale in the integer form: 16, 32 (0 for floats)
   bool has_offset = false;  // the integer form has an offset beside the scale
 };
 

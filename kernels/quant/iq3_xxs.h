@@ -1,0 +1,72 @@
+// IQ3_XXS: 8 groups of 32 values. qs holds codebook indices of 4 values each; each group has a
+// 32-bit word in `words` with four times 7 sign bits (8 values each) from the bottom and the scale
+// s in its top 4 bits. w = d * (2 s + 1) / 4 * q. 3.0625 bits per value.
+#pragma once
+
+#include "kernels/quant/iq_common.h"
+#include "kernels/quant/policy.h"
+
+namespace llmrun::quant {
+namespace {  // NOLINT(google-build-namespaces): see "Linkage" in policy.h
+
+constexpr auto kIq3XxsGrid = expand_grid<4, 3>(kIq3XxsCodes, kIq3XxsLevels);
+
+struct IQ3_XXS {
+  static constexpr TensorType kType = TensorType::IQ3_XXS;
+  static constexpr int kBlockSize = kSuperBlock;
+  static constexpr int kGroupSize = 32;
+  static constexpr bool kHasOffset = false;
+  static constexpr bool kIsFloat = false;
+  static constexpr int kMaxAbs = 62;
+  struct Block {
+    Half d;
+    uint8_t qs[64];
+    uint8_t words[32];
+  };
+  static_assert(sizeof(Block) == 98);
+
+  static void unpack(const Block& block, int8_t* q, float* scale, float* /*offset*/) {
+    const float d = block.d.get();
+    for (int g = 0; g < 8; ++g) {
+      const uint32_t word = load_u32(block.words + 4 * g);
+      scale[g] = d * (0.5F + static_cast<float>(word >> 28)) * 0.5F;
+      for (int v = 0; v < 4; ++v) {
+        const uint32_t signs = signs_from_7_bits(word >> (7 * v));
+        const uint8_t* entries = block.qs + 8 * g + 2 * v;
+        apply_signs(kIq3XxsGrid.values[entries[0]], 4, signs, q + 32 * g + 8 * v);
+        apply_signs(kIq3XxsGrid.values[entries[1]], 4, signs >> 4, q + 32 * g + 8 * v + 4);
+      }
+    }
+  }
+
+  struct Coder {
+    static constexpr int kGroup = 32;
+    static constexpr float kScaleUnit = 0.25F;
+    static constexpr int kScaleMax = 15;
+    static constexpr float kLargest = 62.0F;
+    static float store_d(Block& block, float d) { return block.d.set(d); }
+    static void encode(const float* x, float inv, int8_t* q) {
+      for (int i = 0; i < kGroup; i += 8) encode_vector(kIq3XxsGrid, x + i, inv, true, q + i);
+    }
+    static void store(Block& block, int g, int s, const float* x, float inv) {
+      int8_t q[8];
+      uint32_t word = static_cast<uint32_t>(s) << 28;
+      for (int v = 0; v < 4; ++v) {
+        const EncodedVector code = encode_vector(kIq3XxsGrid, x + 8 * v, inv, true, q);
+        block.qs[8 * g + 2 * v] = static_cast<uint8_t>(code.entries[0]);
+        block.qs[8 * g + 2 * v + 1] = static_cast<uint8_t>(code.entries[1]);
+        word |= static_cast<uint32_t>(code.signs & 127) << (7 * v);
+      }
+      store_u32(block.words + 4 * g, word);
+    }
+  };
+
+  static void quantize(const float* in, Block& block) { quantize_grid<Coder>(in, block); }
+
+  static void dequantize(const Block& block, float* out) {
+    dequantize_by_unpack<IQ3_XXS>(block, out);
+  }
+};
+
+}  // namespace
+}  // namespace llmrun::quant
