@@ -1,0 +1,155 @@
+// Reference attention and the cache's row formats: scores of all visible keys, then their softmax.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "kernels/quant/float_formats.h"
+#include "kernels/ref/ref.h"
+
+namespace llmrun::kernels {
+
+size_t cache_row_bytes(CacheType type, int64_t dim) {
+  const auto n = static_cast<size_t>(dim);
+  switch (type) {
+    case CacheType::kF32:
+      return n * 4;
+    case CacheType::kF16:
+    case CacheType::kBf16:
+      return n * 2;
+    case CacheType::kFp8E4m3:
+      return n;
+    case CacheType::kInt8:
+      return n + sizeof(float);
+  }
+  return 0;
+}
+
+namespace ref {
+namespace {
+
+// Where the row of (head, token position) lies.
+std::byte* cache_row(std::span<std::byte* const> pages, CacheType type, int64_t dim, int64_t head,
+                     int64_t position) {
+  const auto row = static_cast<size_t>(head * kPageTokens + position % kPageTokens);
+  return pages[static_cast<size_t>(position / kPageTokens)] + row * cache_row_bytes(type, dim);
+}
+
+bool visible(const AttentionParams& p, int64_t query, int64_t key) {
+  if (p.causal && key > query) return false;
+  if (p.window > 0 && query - key >= p.window) return false;
+  return p.chunk <= 0 || query / p.chunk == key / p.chunk;
+}
+
+// The output of one query row and head.
+void attend(const AttentionParams& p, int64_t t, int64_t head) {
+  const int64_t query = p.first_position + t;
+  const int64_t kv_head = head / (p.n_heads / p.n_kv_heads);
+  const float* q = p.q.data + t * p.q.stride + head * p.k_dim;
+  std::vector<float> row(static_cast<size_t>(std::max(p.k_dim, p.v_dim)));
+  std::vector<double> scores(static_cast<size_t>(p.n_keys),
+                             -std::numeric_limits<double>::infinity());
+  double highest = p.sinks == nullptr ? -std::numeric_limits<double>::infinity()
+                                      : static_cast<double>(p.sinks[head]);
+  for (int64_t key = 0; key < p.n_keys; ++key) {
+    if (!visible(p, query, key)) continue;
+    decode_cache_row(p.k_type, cache_row(p.pages.k_pages, p.k_type, p.k_dim, kv_head, key), p.k_dim,
+                     row.data());
+    double score = 0;
+    for (int64_t i = 0; i < p.k_dim; ++i) {
+      score += static_cast<double>(q[i]) * static_cast<double>(row[static_cast<size_t>(i)]);
+    }
+    score *= static_cast<double>(p.scale);
+    const auto cap = static_cast<double>(p.soft_cap);
+    if (cap > 0) score = cap * std::tanh(score / cap);
+    if (p.alibi_slopes != nullptr) {
+      score -= static_cast<double>(p.alibi_slopes[head]) * static_cast<double>(query - key);
+    }
+    scores[static_cast<size_t>(key)] = score;
+    highest = std::max(highest, score);
+  }
+  double sum = p.sinks == nullptr ? 0.0 : std::exp(static_cast<double>(p.sinks[head]) - highest);
+  std::vector<double> out(static_cast<size_t>(p.v_dim), 0.0);
+  for (int64_t key = 0; key < p.n_keys; ++key) {
+    if (!visible(p, query, key)) continue;
+    const double weight = std::exp(scores[static_cast<size_t>(key)] - highest);
+    sum += weight;
+    const CacheType type = p.v_in_k ? p.k_type : p.v_type;
+    const int64_t dim = p.v_in_k ? p.k_dim : p.v_dim;
+    const auto pages = p.v_in_k ? p.pages.k_pages : p.pages.v_pages;
+    decode_cache_row(type, cache_row(pages, type, dim, kv_head, key), dim, row.data());
+    for (size_t i = 0; i < out.size(); ++i) out[i] += weight * static_cast<double>(row[i]);
+  }
+  float* y = p.y.data + t * p.y.stride + head * p.v_dim;
+  for (size_t i = 0; i < out.size(); ++i) y[i] = sum > 0 ? static_cast<float>(out[i] / sum) : 0.0F;
+}
+
+}  // namespace
+
+void encode_cache_row(CacheType type, const float* values, int64_t dim, std::byte* row) {
+  auto* bytes = reinterpret_cast<uint8_t*>(row);
+  if (type == CacheType::kF32) {
+    std::memcpy(row, values, static_cast<size_t>(dim) * sizeof(float));
+  } else if (type == CacheType::kFp8E4m3) {
+    for (int64_t i = 0; i < dim; ++i) bytes[i] = quant::e4m3_from_float(values[i]);
+  } else if (type == CacheType::kInt8) {
+    float largest = 0;
+    for (int64_t i = 0; i < dim; ++i) largest = std::max(largest, std::abs(values[i]));
+    const float scale = largest / 127.0F;
+    const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
+    std::memcpy(row, &scale, sizeof(scale));
+    for (int64_t i = 0; i < dim; ++i) {
+      bytes[4 + i] = static_cast<uint8_t>(static_cast<int8_t>(std::nearbyint(values[i] * inverse)));
+    }
+  } else {
+    for (int64_t i = 0; i < dim; ++i) {
+      const uint16_t half = type == CacheType::kF16 ? quant::f16_from_float(values[i])
+                                                    : quant::bf16_from_float(values[i]);
+      std::memcpy(row + 2 * i, &half, sizeof(half));
+    }
+  }
+}
+
+void decode_cache_row(CacheType type, const std::byte* row, int64_t dim, float* out) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(row);
+  if (type == CacheType::kF32) {
+    std::memcpy(out, row, static_cast<size_t>(dim) * sizeof(float));
+  } else if (type == CacheType::kFp8E4m3) {
+    for (int64_t i = 0; i < dim; ++i) out[i] = quant::float_from_e4m3(bytes[i]);
+  } else if (type == CacheType::kInt8) {
+    float scale = 0;
+    std::memcpy(&scale, row, sizeof(scale));
+    for (int64_t i = 0; i < dim; ++i) {
+      out[i] = scale * static_cast<float>(static_cast<int8_t>(bytes[4 + i]));
+    }
+  } else {
+    for (int64_t i = 0; i < dim; ++i) {
+      uint16_t half = 0;
+      std::memcpy(&half, row + 2 * i, sizeof(half));
+      out[i] = type == CacheType::kF16 ? quant::float_from_f16(half) : quant::float_from_bf16(half);
+    }
+  }
+}
+
+void kv_write(const KvWriteParams& p) {
+  for (int64_t t = 0; t < p.k.n; ++t) {
+    const int64_t position = p.first_position + t;
+    for (int64_t head = 0; head < p.n_kv_heads; ++head) {
+      encode_cache_row(p.k_type, p.k.data + t * p.k.stride + head * p.k_dim, p.k_dim,
+                       cache_row(p.pages.k_pages, p.k_type, p.k_dim, head, position));
+      if (p.v.data == nullptr) continue;
+      encode_cache_row(p.v_type, p.v.data + t * p.v.stride + head * p.v_dim, p.v_dim,
+                       cache_row(p.pages.v_pages, p.v_type, p.v_dim, head, position));
+    }
+  }
+}
+
+void attention(const AttentionParams& params) {
+  for (int64_t t = 0; t < params.q.n; ++t) {
+    for (int64_t head = 0; head < params.n_heads; ++head) attend(params, t, head);
+  }
+}
+
+}  // namespace ref
+}  // namespace llmrun::kernels
