@@ -1,0 +1,101 @@
+// Picks the active stages once, runs them for each token.
+#include "sampling/chain.h"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "base/error.h"
+#include "sampling/generator.h"
+
+namespace llmrun::sampling {
+namespace {
+
+constexpr const Stage* kStages[] = {
+#define LLMRUN_SAMPLER(stem) &kStage_##stem,
+#include "sampling/samplers.def"  // IWYU pragma: keep
+#undef LLMRUN_SAMPLER
+};
+
+bool runs(const Stage& stage, const SamplingOptions& options) {
+  if (!stage.is_active(options)) return false;
+  if (stage.phase == Phase::kLogits) return true;
+  if (options.temperature == 0.0F) return false;  // greedy
+  return stage.phase != Phase::kTruncate || options.mirostat == 0;
+}
+
+// What the stages rely on: no NaN, no +inf, and at least one token that is possible.
+Result<void> check(std::span<const Candidate> candidates) {
+  bool any = false;
+  for (const Candidate& c : candidates) {
+    if (std::isnan(c.logit) || c.logit == std::numeric_limits<float>::infinity()) {
+      return make_error(ErrorCode::kBadModel,
+                        "The model computed {} as the logit of token {}: its weights are damaged, "
+                        "or they overflow in this arithmetic. Check the file's sha256, or try "
+                        "another quantisation of the model.",
+                        c.logit, c.id);
+    }
+    any = any || c.logit > -std::numeric_limits<float>::infinity();
+  }
+  if (!any) {
+    return make_error(ErrorCode::kUsage,
+                      "No token is left to choose from: every logit is -inf. Look at logit_bias.");
+  }
+  return {};
+}
+
+}  // namespace
+
+Chain::Chain(SamplingOptions options, int64_t n_vocab, TokenText text)
+    : options_(std::move(options)),
+      text_(std::move(text)),
+      seed_(options_.seed ? *options_.seed : random_seed()),
+      mirostat_mu_(2.0F * options_.mirostat_tau),
+      candidates_(static_cast<size_t>(n_vocab)),
+      counts_(static_cast<size_t>(n_vocab), 0) {
+  for (const Stage* stage : kStages) {
+    if (runs(*stage, options_)) stages_.push_back(stage);
+  }
+}
+
+Result<Chain> Chain::make(SamplingOptions options, int64_t n_vocab, TokenText text) {
+  LLMRUN_TRY(validate(options));
+  if (n_vocab <= 0 || n_vocab > std::numeric_limits<TokenId>::max()) {
+    return make_error(ErrorCode::kInternal, "A sampling chain for {} tokens was asked for.",
+                      n_vocab);
+  }
+  for (const auto& [id, bias] : options.logit_bias) {
+    if (id < n_vocab) continue;
+    return make_error(ErrorCode::kUsage,
+                      "logit_bias names token {}, but the vocabulary of this model ends at {}.", id,
+                      n_vocab - 1);
+  }
+  return Chain(std::move(options), n_vocab, std::move(text));
+}
+
+Result<TokenId> Chain::next(std::span<const float> logits, std::span<const TokenId> history) {
+  if (logits.size() != counts_.size()) {
+    return make_error(ErrorCode::kInternal, "The chain was made for {} tokens and got {} logits.",
+                      counts_.size(), logits.size());
+  }
+  candidates_.assign(logits);
+  LLMRUN_TRY(check(candidates_.items()));
+  Step step{options_, history, seed_, n_drawn_, text_, counts_, mirostat_mu_, -1};
+  auto stage = stages_.begin();
+  for (; stage != stages_.end() && (*stage)->phase == Phase::kLogits; ++stage) {
+    (*stage)->apply(step, candidates_);
+  }
+  if (stage != stages_.begin()) LLMRUN_TRY(check(candidates_.items()));
+  for (; stage != stages_.end(); ++stage) (*stage)->apply(step, candidates_);
+  ++n_drawn_;
+  if (step.chosen < 0) step.chosen = candidates_.items()[candidates_.best()].id;  // greedy
+  return step.chosen;
+}
+
+std::vector<std::string_view> Chain::stages() const {
+  std::vector<std::string_view> names;
+  for (const Stage* stage : stages_) names.push_back(stage->name);
+  return names;
+}
+
+}  // namespace llmrun::sampling

@@ -1,0 +1,49 @@
+// The sampling chain: from the logits of one position to the next token.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "llmrun/error.h"
+#include "llmrun/message.h"
+#include "llmrun/sampling_options.h"
+#include "sampling/candidates.h"
+#include "sampling/options.h"
+#include "sampling/stage.h"
+
+namespace llmrun::sampling {
+
+// Holds the state that goes from token to token (mirostat's mu, the number of tokens drawn) and
+// all memory it needs. Same options, seed, logits and history: same tokens.
+class Chain {
+ public:
+  // Checks the options. `text` gives the text of a token and is needed for DRY's breakers only.
+  static Result<Chain> make(SamplingOptions options, int64_t n_vocab, TokenText text = {});
+
+  // The token after `history` (prompt and answer so far). At temperature 0 the best one after
+  // bias, penalties and DRY; the lowest id on a tie. Logits that are not numbers, or that leave
+  // no token possible, are an error.
+  Result<TokenId> next(std::span<const float> logits, std::span<const TokenId> history);
+
+  // The seed in use: the one in the options, or a random one.
+  [[nodiscard]] uint64_t seed() const { return seed_; }
+  [[nodiscard]] const SamplingOptions& options() const { return options_; }
+  // The names of the stages that are active, in their order.
+  [[nodiscard]] std::vector<std::string_view> stages() const;
+
+ private:
+  Chain(SamplingOptions options, int64_t n_vocab, TokenText text);
+
+  SamplingOptions options_;
+  TokenText text_;
+  uint64_t seed_ = 0;
+  uint64_t n_drawn_ = 0;
+  float mirostat_mu_ = 0.0F;
+  std::vector<const Stage*> stages_;
+  Candidates candidates_;
+  std::vector<int32_t> counts_;  // [n_vocab]
+};
+
+}  // namespace llmrun::sampling

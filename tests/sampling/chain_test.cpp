@@ -1,0 +1,208 @@
+// The chain as a whole: order, greedy, determinism, edge cases, the checks of the options.
+#include "sampling/chain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "sampling/generator.h"
+
+namespace llmrun::sampling {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+std::vector<float> wavy(int n) {
+  std::vector<float> logits;
+  for (int i = 0; i < n; ++i) logits.push_back(5.0F * std::sin(static_cast<float>(i) * 0.7F));
+  return logits;
+}
+
+Chain make(const SamplingOptions& options, int64_t n_vocab) {
+  auto chain = Chain::make(options, n_vocab);
+  EXPECT_TRUE(chain) << chain.error().message;
+  return std::move(*chain);
+}
+
+TEST(Chain, RunsTheStagesInTheDocumentedOrder) {
+  SamplingOptions options;
+  options.logit_bias = {{1, 1.0F}};
+  options.repeat_penalty = 1.1F;
+  options.dry_multiplier = 0.5F;
+  options.top_n_sigma = 2.0F;
+  options.typical_p = 0.9F;
+  options.min_p = 0.05F;
+  options.xtc_probability = 0.1F;
+  EXPECT_THAT(make(options, 10).stages(),
+              ElementsAre("logit_bias", "penalties", "dry", "top_n_sigma", "top_k", "typical",
+                          "top_p", "min_p", "xtc", "temperature", "draw"));
+  options.mirostat = 2;
+  EXPECT_THAT(make(options, 10).stages(),
+              ElementsAre("logit_bias", "penalties", "dry", "temperature", "mirostat2"));
+  options.temperature = 0.0F;
+  EXPECT_THAT(make(options, 10).stages(), ElementsAre("logit_bias", "penalties", "dry"));
+}
+
+TEST(Chain, DefaultsAreTopKTopPTemperature) {
+  EXPECT_THAT(make({}, 10).stages(), ElementsAre("top_k", "top_p", "temperature", "draw"));
+}
+
+TEST(Chain, GreedyTakesTheLowestIdOnATie) {
+  SamplingOptions options;
+  options.temperature = 0.0F;
+  auto chain = make(options, 5);
+  EXPECT_EQ(chain.next(std::vector<float>{1.0F, 3.0F, 2.0F, 3.0F, 0.0F}, {}).value(), 1);
+}
+
+TEST(Chain, SameSeedSameTokens) {
+  SamplingOptions options;
+  options.seed = 99;
+  options.xtc_probability = 0.5F;
+  options.mirostat = 0;
+  const auto logits = wavy(1000);
+  auto a = make(options, 1000);
+  auto b = make(options, 1000);
+  options.seed = 100;
+  auto c = make(options, 1000);
+  int differing = 0;
+  for (int i = 0; i < 200; ++i) {
+    const TokenId token = a.next(logits, {}).value();
+    ASSERT_EQ(token, b.next(logits, {}).value());
+    differing += token != c.next(logits, {}).value();
+  }
+  EXPECT_GT(differing, 50);
+}
+
+TEST(Chain, SeedsArePortable) {
+  // Written down once: the numbers must not change between versions or machines.
+  SamplingOptions options;
+  options.seed = 1234;
+  options.temperature = 1.0F;
+  options.top_k = 0;
+  options.top_p = 1.0F;
+  auto chain = make(options, 1000);
+  const std::vector<float> flat(1000, 0.5F);
+  std::vector<TokenId> tokens;
+  for (uint64_t i = 0; i < 6; ++i) {
+    const TokenId token = chain.next(flat, {}).value();
+    EXPECT_EQ(token, static_cast<TokenId>(uniform(1234, i, Purpose::kDraw) * 1000));
+    tokens.push_back(token);
+  }
+  EXPECT_THAT(tokens, ElementsAre(853, 112, 984, 139, 918, 200));
+}
+
+TEST(Chain, TellsTheRandomSeed) {
+  auto a = make({}, 10);
+  auto b = make({}, 10);
+  EXPECT_NE(a.seed(), b.seed());
+  EXPECT_LT(a.seed(), uint64_t{1} << 53);
+  SamplingOptions options;
+  options.seed = ~uint64_t{0};
+  EXPECT_EQ(make(options, 10).seed(), ~uint64_t{0});
+}
+
+TEST(Chain, AllImpossibleButOne) {
+  std::vector<float> logits(1000, -kInfinity);
+  logits[321] = -7.0F;
+  SamplingOptions options;
+  options.dynamic_temperature = 0.3F;
+  options.typical_p = 0.5F;
+  options.top_n_sigma = 1.0F;
+  options.min_p = 0.1F;
+  options.xtc_probability = 1.0F;
+  auto chain = make(options, 1000);
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(chain.next(logits, {}).value(), 321);
+  options.mirostat = 2;
+  auto mirostat = make(options, 1000);
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(mirostat.next(logits, {}).value(), 321);
+}
+
+TEST(Chain, HugeLogitsStayNumbers) {
+  const float huge = std::numeric_limits<float>::max();
+  SamplingOptions options;
+  options.temperature = 0.01F;
+  options.repeat_penalty = 0.5F;  // doubles the positive ones: overflows are told, not drawn from
+  auto chain = make(options, 3);
+  EXPECT_EQ(chain.next(std::vector<float>{-huge, huge, 0.0F}, {}).value(), 1);
+  const auto overflow = chain.next(std::vector<float>{-huge, huge, 0.0F}, std::vector<TokenId>{1});
+  ASSERT_FALSE(overflow);
+  EXPECT_EQ(overflow.error().code, ErrorCode::kBadModel);
+}
+
+TEST(Chain, LogitsThatAreNoNumbersAreAnError) {
+  for (const float bad : {kNan, -kNan, kInfinity}) {
+    for (const float temperature : {0.0F, 0.8F}) {
+      SamplingOptions options;
+      options.temperature = temperature;
+      auto chain = make(options, 3);
+      const auto token = chain.next(std::vector<float>{0.0F, 1.0F, bad}, {});
+      ASSERT_FALSE(token);
+      EXPECT_EQ(token.error().code, ErrorCode::kBadModel);
+      EXPECT_THAT(token.error().message, HasSubstr("token 2"));
+    }
+  }
+}
+
+TEST(Chain, NoPossibleTokenIsAnError) {
+  SamplingOptions options;
+  options.logit_bias = {{0, -kInfinity}, {1, -kInfinity}};
+  auto chain = make(options, 2);
+  const auto token = chain.next(std::vector<float>{0.0F, 1.0F}, {});
+  ASSERT_FALSE(token);
+  EXPECT_EQ(token.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(token.error().message, HasSubstr("logit_bias"));
+}
+
+TEST(Chain, WrongNumberOfLogitsIsAnError) {
+  auto chain = make({}, 4);
+  EXPECT_FALSE(chain.next(std::vector<float>(3, 0.0F), {}));
+}
+
+TEST(Chain, HistoryOutsideTheVocabularyIsIgnored) {
+  SamplingOptions options;
+  options.temperature = 0.0F;
+  options.repeat_penalty = 1.5F;
+  options.dry_multiplier = 1.0F;
+  auto chain = make(options, 2);
+  const std::vector<TokenId> history = {-5, 100, -5, 100, -5};
+  EXPECT_EQ(chain.next(std::vector<float>{0.0F, 1.0F}, history).value(), 1);
+}
+
+TEST(Validate, NamesOptionValueAndRange) {
+  SamplingOptions options;
+  options.top_p = 1.5F;
+  auto error = validate(options).error();
+  EXPECT_EQ(error.code, ErrorCode::kUsage);
+  EXPECT_THAT(error.message, HasSubstr("top_p is 1.5"));
+  EXPECT_THAT(error.message, HasSubstr("between 0 and 1"));
+  options = {};
+  options.temperature = kNan;
+  EXPECT_THAT(validate(options).error().message, HasSubstr("temperature"));
+  options = {};
+  options.temperature = -1.0F;
+  EXPECT_FALSE(validate(options));
+  options = {};
+  options.top_k = -1;
+  EXPECT_THAT(validate(options).error().message, HasSubstr("top_k is -1"));
+  options = {};
+  options.mirostat = 1;
+  EXPECT_THAT(validate(options).error().message, HasSubstr("mirostat is 1"));
+  options = {};
+  options.logit_bias = {{3, kNan}};
+  EXPECT_FALSE(validate(options));
+  options.logit_bias = {{-3, 1.0F}};
+  EXPECT_FALSE(validate(options));
+  options.logit_bias = {{3, -kInfinity}};
+  EXPECT_TRUE(validate(options));
+  EXPECT_FALSE(Chain::make(options, 3)) << "token 3 lies behind the vocabulary";
+  EXPECT_TRUE(validate({}));
+}
+
+}  // namespace
+}  // namespace llmrun::sampling
