@@ -1,0 +1,51 @@
+// The models on this machine: blobs named by their SHA-256 and manifests that give them names, in
+// the layout of Ollama's store (so tools that know one know the other):
+//   blobs/sha256-<64 hex>
+//   manifests/<host>/<namespace>/<model>/<tag>    a JSON manifest, written last and atomically
+// A model is visible when its manifest is there, and a manifest is written only after its blob was
+// verified; so whatever a killed process leaves behind is never taken for a model.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llmrun/error.h"
+#include "store/model_name.h"
+
+namespace llmrun::store {
+
+struct StoredModel {
+  std::string name;            // "smollm2:135m"
+  std::string id;              // first 12 hex digits of the manifest's SHA-256
+  std::filesystem::path file;  // the GGUF file
+  uint64_t size = 0;           // bytes
+  int64_t modified = 0;        // seconds since 1970
+};
+
+class LocalStore {
+ public:
+  explicit LocalStore(std::filesystem::path root) : root_(std::move(root)) {}
+
+  // All models whose manifest and blob are there, by name.
+  [[nodiscard]] std::vector<StoredModel> list() const;
+  [[nodiscard]] std::optional<StoredModel> find(const ModelName& name) const;
+
+  // Where the blob of that digest lies, or will lie.
+  [[nodiscard]] std::filesystem::path blob_path(std::string_view sha256) const;
+  // Gives a verified blob a name. Atomic: the name appears whole or not at all.
+  Result<void> publish(const ModelName& name, std::string_view sha256, uint64_t size) const;
+
+  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
+
+ private:
+  [[nodiscard]] std::filesystem::path manifest_path(const ModelName& name) const;
+  [[nodiscard]] std::optional<StoredModel> read_manifest(const std::filesystem::path& path) const;
+
+  std::filesystem::path root_;
+};
+
+}  // namespace llmrun::store

@@ -1,0 +1,65 @@
+// The local store: what is published is found, and nothing else is.
+#include "store/local_store.h"
+
+#include <gtest/gtest.h>
+
+#include "temp_folder.h"
+
+namespace llmrun::store {
+namespace {
+
+const std::string kDigest(64, 'a');
+
+ModelName name(const char* text) { return *parse_model_name(text); }
+
+TEST(LocalStore, EmptyWhenTheFolderIsNotThere) {
+  const LocalStore store("/nonexistent/llmrun");
+  EXPECT_TRUE(store.list().empty());
+  EXPECT_FALSE(store.find(name("a:b")));
+}
+
+TEST(LocalStore, FindsWhatWasPublished) {
+  const TempFolder folder;
+  const LocalStore store(folder.path());
+  write_text(store.blob_path(kDigest), "GGUF");
+  ASSERT_TRUE(store.publish(name("tiny:1b"), kDigest, 4));
+  const auto model = store.find(name("Tiny:1B"));
+  ASSERT_TRUE(model);
+  EXPECT_EQ(model->name, "tiny:1b");
+  EXPECT_EQ(model->file, store.blob_path(kDigest));
+  EXPECT_EQ(model->size, 4U);
+  EXPECT_EQ(model->id.size(), 12U);
+  EXPECT_GT(model->modified, 1'500'000'000);
+  EXPECT_TRUE(store.find(name("tiny")));  // the only tag
+  ASSERT_TRUE(store.publish(name("tiny:2b"), kDigest, 4));
+  EXPECT_FALSE(store.find(name("tiny")));  // which one is not said
+  EXPECT_EQ(store.list().size(), 2U);
+}
+
+TEST(LocalStore, ModelWithoutItsBlobIsNotThere) {
+  const TempFolder folder;
+  const LocalStore store(folder.path());
+  ASSERT_TRUE(store.publish(name("tiny:1b"), kDigest, 4));
+  EXPECT_FALSE(store.find(name("tiny:1b")));
+  EXPECT_TRUE(store.list().empty());
+}
+
+TEST(LocalStore, HostileManifestsAreIgnored) {
+  const TempFolder folder;
+  const LocalStore store(folder.path());
+  write_text(folder.path() / "secret", "GGUF");
+  const auto manifest = folder.path() / "manifests/catalog/library/m/t";
+  const std::string type = R"("mediaType":"application/vnd.ollama.image.model")";
+  for (const std::string& text :
+       {std::string(""), std::string("[]"), std::string("{\"layers\":3}"),
+        std::string("{\"layers\":[1,null]}"), "{\"layers\":[{" + type + "}]}",
+        "{\"layers\":[{" + type + ",\"digest\":7}]}",
+        "{\"layers\":[{" + type + ",\"digest\":\"sha256:../secret\"}]}", std::string(1000, '[')}) {
+    write_text(manifest, text);
+    EXPECT_FALSE(store.find(name("m:t"))) << text;
+    EXPECT_TRUE(store.list().empty()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace llmrun::store
