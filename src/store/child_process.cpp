@@ -81,7 +81,8 @@ Result<void> read_from_child(const std::vector<std::string>& arguments,
   if (!result) kill(pid, SIGTERM);
   const int status = wait_for(pid);
   if (result && status != 0) {
-    return make_error(ErrorCode::kNetwork, "{} failed with exit status {}", arguments.front(), status);
+    return make_error(ErrorCode::kNetwork, "{} failed with exit status {}", arguments.front(),
+                      status);
   }
   return result;
 }

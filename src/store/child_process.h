@@ -16,7 +16,8 @@ namespace llmrun::store {
 int run_child(const std::vector<std::string>& arguments);
 
 // Runs it and hands its stdout to `sink` piece by piece. An error of the sink ends the program and
-// is returned; an exit status other than 0 is kNetwork (what runs here brings bytes from elsewhere).
+// is returned; an exit status other than 0 is kNetwork (what runs here brings bytes from
+// elsewhere).
 Result<void> read_from_child(const std::vector<std::string>& arguments,
                              const std::function<Result<void>(std::span<const std::byte>)>& sink);
 
