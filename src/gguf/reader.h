@@ -75,8 +75,9 @@ class File {
 
  private:
   File() = default;
-  Result<void> add_part(std::span<const std::byte> bytes, uint32_t part);
   Result<void> open_parts(const std::string& path, const OpenOptions& options);
+  Result<void> add_part(std::span<const std::byte> bytes, uint32_t number, uint32_t count);
+  [[nodiscard]] Result<void> check_single(const OpenOptions& options) const;
 
   std::string path_;
   std::vector<MappedFile> mappings_;  // empty for from_bytes

@@ -60,7 +60,7 @@ class Value {
   // The elements, each converted as above.
   template <typename T>
   [[nodiscard]] Result<std::vector<T>> as_array() const;
-  // The elements of an array of any kind, nested ones included, as views.
+  // The elements of an array of arrays, as views.
   [[nodiscard]] Result<std::vector<Value>> elements() const;
 
   // "an array of 12 strings", "a 32-bit unsigned integer".
