@@ -14,6 +14,9 @@ struct ContextOptions {
   int64_t context_tokens = 0;  // per sequence; 0: the model's own maximum
   int64_t max_sequences = 1;
   int64_t batch_tokens = 512;  // largest forward pass
+  // Most rows of logits one forward pass gives; 0: batch_tokens. Whoever wants the last row of
+  // each sequence only saves memory with max_sequences: a row has n_vocab floats.
+  int64_t logits_rows = 0;
   kernels::CacheType k_type = kernels::CacheType::kF16;
   kernels::CacheType v_type = kernels::CacheType::kF16;
 };

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "gguf/reader.h"
 #include "kernels/backend.h"
@@ -27,6 +29,9 @@ class Model {
   [[nodiscard]] virtual const ModelSpec& spec() const = 0;
   [[nodiscard]] virtual kernels::Backend& backend() const = 0;
 
+  // Names of the tensors of the file that the model does not use.
+  [[nodiscard]] virtual std::vector<std::string> unused_tensors() const = 0;
+
   // Every byte a context of these options would need, weights included. Nothing is allocated.
   [[nodiscard]] virtual Result<MemoryPlan> plan(const ContextOptions& options) const = 0;
   // Allocates exactly what plan(options) says; kOutOfMemory when the machine has less.
@@ -45,6 +50,9 @@ class Context {
   // Forgets everything from position n_tokens on (a new turn, rejected draft tokens). Recurrent
   // models that cannot go back to n_tokens answer kUnsupported: close and start again.
   virtual Result<void> truncate(SequenceId sequence, int64_t n_tokens) = 0;
+  // A new sequence that shares the cache of the first n_tokens of `parent`, rounded down to whole
+  // pages of kPageTokens: its length() says how many. Both go on independently.
+  virtual Result<SequenceId> fork_sequence(SequenceId parent, int64_t n_tokens) = 0;
   // Tokens that still fit, over all sequences.
   [[nodiscard]] virtual int64_t free_tokens() const = 0;
 

@@ -1,0 +1,74 @@
+// Attention with grouped queries: project, normalise, rotate, write the cache, attend, project.
+#include "runtime/pass.h"
+
+namespace llmrun::runtime {
+namespace {
+
+void clamp(Pass& pass, float limit, std::initializer_list<Rows> all) {
+  if (limit <= 0.0F) return;
+  for (const Rows& rows : all) pass.ops.scale({.x = rows, .clamp = limit});
+}
+
+void normalise_heads(Pass& pass, const Attention& mixer, Rows q, Rows k) {
+  if (mixer.q_norm) apply_norm(pass, *mixer.q_norm, q, q);
+  if (mixer.k_norm) apply_norm(pass, *mixer.k_norm, k, k);
+}
+
+// Writes the keys and values of every sequence, then lets its queries look at them.
+void attend(Pass& pass, const Attention& mixer, Rows q, Rows k, Rows v, Rows heads) {
+  for (const PassChunk& chunk : pass.chunks) {
+    const kernels::PageTable pages = pass.cache->table(chunk.sequence, pass.layer);
+    pass.ops.kv_write({.k = slice(k, chunk.first_row, chunk.n_rows),
+                       .v = slice(v, chunk.first_row, chunk.n_rows),
+                       .n_kv_heads = mixer.n_kv_heads,
+                       .k_dim = mixer.k_dim,
+                       .v_dim = mixer.v_dim,
+                       .k_type = pass.k_type,
+                       .v_type = pass.v_type,
+                       .pages = pages,
+                       .first_position = chunk.first_position});
+    pass.ops.attention({.q = slice(q, chunk.first_row, chunk.n_rows),
+                        .y = slice(heads, chunk.first_row, chunk.n_rows),
+                        .n_heads = mixer.n_heads,
+                        .n_kv_heads = mixer.n_kv_heads,
+                        .k_dim = mixer.k_dim,
+                        .v_dim = mixer.v_dim,
+                        .k_type = pass.k_type,
+                        .v_type = pass.v_type,
+                        .pages = pages,
+                        .first_position = chunk.first_position,
+                        .n_keys = chunk.first_position + chunk.n_rows,
+                        .causal = pass.spec.causal,
+                        .window = mixer.window,
+                        .chunk = mixer.chunk,
+                        .scale = mixer.scale,
+                        .soft_cap = mixer.soft_cap,
+                        .alibi_slopes = pass.alibi[pass.layer],
+                        .sinks = pass.weights.vector(mixer.sinks)});
+  }
+}
+
+}  // namespace
+
+void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y) {
+  const ArenaScope scope(pass.arena);
+  const Rows q = pass.arena.rows(pass.n_tokens, mixer.n_heads * mixer.k_dim);
+  const Rows k = pass.arena.rows(pass.n_tokens, mixer.n_kv_heads * mixer.k_dim);
+  const Rows v = pass.arena.rows(pass.n_tokens, mixer.n_kv_heads * mixer.v_dim);
+  const Rows heads = pass.arena.rows(pass.n_tokens, mixer.n_heads * mixer.v_dim);
+
+  project(pass, x, {{mixer.q, q}, {mixer.k, k}, {mixer.v, v}});
+  clamp(pass, mixer.clamp_qkv, {q, k, v});
+  if (!mixer.qk_norm_after_rope) normalise_heads(pass, mixer, q, k);
+  apply_rope(pass, mixer.rope, q, mixer.n_heads, 0);
+  apply_rope(pass, mixer.rope, k, mixer.n_kv_heads, 0);
+  if (mixer.qk_norm_after_rope) normalise_heads(pass, mixer, q, k);
+  apply_temperature(pass, mixer.temperature, q);
+
+  attend(pass, mixer, q, k, v, heads);
+  if (mixer.gate) apply_gate(pass, *mixer.gate, x, heads);
+  project(pass, heads, {{mixer.out, y}});
+  if (mixer.out_scale != 1.0F) pass.ops.scale({.x = y, .factor = mixer.out_scale});
+}
+
+}  // namespace llmrun::runtime

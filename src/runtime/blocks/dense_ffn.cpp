@@ -1,0 +1,26 @@
+// The dense feed-forward: down(activation(gate x) * up x), or down(activation(up x)).
+#include "runtime/pass.h"
+
+namespace llmrun::runtime {
+
+void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y) {
+  const ArenaScope scope(pass.arena);
+  const Rows up = pass.arena.rows(x.n, ffn.up.n_out);
+  kernels::GatedActivationParams act;
+  act.activation = ffn.activation;
+  act.y = up;
+  act.limit = ffn.limit;
+  if (ffn.gate.declared()) {
+    const Rows gate = pass.arena.rows(x.n, ffn.gate.n_out);
+    project(pass, x, {{ffn.gate, gate}, {ffn.up, up}});
+    act.gate = gate;
+    act.up = up;
+  } else {
+    project(pass, x, {{ffn.up, up}});
+    act.gate = up;
+  }
+  pass.ops.gated_activation(act);
+  project(pass, up, {{ffn.down, y}});
+}
+
+}  // namespace llmrun::runtime

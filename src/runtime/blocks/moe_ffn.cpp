@@ -1,0 +1,122 @@
+// Mixture of experts: route every token to its experts, run the (token, expert) pairs as grouped
+// products, add them up by the router's weights, add the shared expert.
+#include <array>
+
+#include "runtime/pass.h"
+
+namespace llmrun::runtime {
+namespace {
+
+struct Choice {
+  const int32_t* experts = nullptr;  // [n_tokens, n_used]
+  const float* weights = nullptr;
+};
+
+Choice route(Pass& pass, const MoeFfn& ffn, ConstRows x) {
+  auto* const experts = pass.arena.array<int32_t>(x.n * ffn.n_used);
+  auto* const weights = pass.arena.array<float>(x.n * ffn.n_used);
+  const ArenaScope scope(pass.arena);
+  const Rows logits = pass.arena.rows(x.n, ffn.n_experts);
+  project(pass, x, {{ffn.router, logits}});
+  pass.ops.route({.logits = logits,
+                  .kind = ffn.router_kind,
+                  .selection_bias = pass.weights.vector(ffn.selection_bias),
+                  .n_used = ffn.n_used,
+                  .n_groups = ffn.n_groups,
+                  .n_groups_used = ffn.n_groups_used,
+                  .select_by_logit = ffn.select_by_logit,
+                  .normalise = ffn.normalise,
+                  .scale = ffn.scale,
+                  .experts = experts,
+                  .weights = weights});
+  return {experts, weights};
+}
+
+kernels::ExpertMatmulOutput product(const Pass& pass, const Linear& linear, Rows y) {
+  return {.weight = pass.weights.matrix(linear.weight),
+          .bias = pass.weights.vector(linear.bias),
+          .scale = pass.weights.vector(linear.scale),
+          .y = y.data,
+          .y_stride = y.stride};
+}
+
+// The pairs of the chosen experts; `own_rows`: pair i reads row i, else the row of its token.
+std::span<const kernels::ExpertPair> make_pairs(Pass& pass, const MoeFfn& ffn, Choice choice,
+                                                int64_t n_tokens, bool own_rows) {
+  const int64_t n = n_tokens * ffn.n_used;
+  auto* const pairs = pass.host.array<kernels::ExpertPair>(n);
+  if (pass.measuring()) return {};
+  for (int64_t i = 0; i < n; ++i) {
+    pairs[i] = {.x_row = static_cast<int32_t>(own_rows ? i : i / ffn.n_used),
+                .expert = choice.experts[i],
+                .y_row = static_cast<int32_t>(i)};
+  }
+  return {pairs, static_cast<size_t>(n)};
+}
+
+// The hidden rows of all pairs, activated: [n_tokens * n_used, n_ff].
+Rows run_up(Pass& pass, const MoeFfn& ffn, ConstRows x, Choice choice) {
+  const int64_t n_pairs = x.n * ffn.n_used;
+  kernels::GatedActivationParams act;
+  act.activation = ffn.activation;
+  act.swiglu_oai = ffn.swiglu_oai;
+  act.limit = ffn.limit;
+  std::array<kernels::ExpertMatmulOutput, 2> outputs;
+  size_t n_outputs = 1;
+  Rows hidden;
+  if (ffn.gate_up.declared()) {
+    const Rows both = pass.arena.rows(n_pairs, 2 * ffn.n_ff);
+    outputs[0] = product(pass, ffn.gate_up, both);
+    hidden = columns(both, 0, ffn.n_ff);
+    act.gate = hidden;
+    act.up = columns(both, ffn.n_ff, ffn.n_ff);
+  } else {
+    hidden = pass.arena.rows(n_pairs, ffn.n_ff);
+    outputs[0] = product(pass, ffn.up, hidden);
+    act.gate = hidden;
+    if (Weights::has(ffn.gate.weight)) {
+      const Rows gate = pass.arena.rows(n_pairs, ffn.n_ff);
+      outputs[n_outputs++] = product(pass, ffn.gate, gate);
+      act.gate = gate;
+      act.up = hidden;
+    }
+  }
+  act.y = hidden;
+  pass.ops.expert_matmul({.x = x,
+                          .pairs = make_pairs(pass, ffn, choice, x.n, false),
+                          .outputs = {outputs.data(), n_outputs}});
+  pass.ops.gated_activation(act);
+  return hidden;
+}
+
+void add_shared(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
+  const ArenaScope scope(pass.arena);
+  const Rows shared = pass.arena.rows(x.n, y.width);
+  run_dense_ffn(pass, *ffn.shared, x, shared);
+  if (ffn.shared_gate.declared()) {
+    const Rows gate = pass.arena.rows(x.n, 1);
+    project(pass, x, {{ffn.shared_gate, gate}});
+    pass.ops.multiply(
+        {.x = gate, .activation = Activation::kSigmoid, .repeat = y.width, .y = shared});
+  }
+  pass.ops.add({.x = shared, .y = y});
+}
+
+}  // namespace
+
+void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
+  {
+    const ArenaScope scope(pass.arena);
+    const ArenaScope host_scope(pass.host);
+    const Choice choice = route(pass, ffn, x);
+    const Rows hidden = run_up(pass, ffn, x, choice);
+    const Rows out = pass.arena.rows(hidden.n, y.width);
+    const kernels::ExpertMatmulOutput down = product(pass, ffn.down, out);
+    pass.ops.expert_matmul(
+        {.x = hidden, .pairs = make_pairs(pass, ffn, choice, x.n, true), .outputs = {&down, 1}});
+    pass.ops.combine_experts({.x = out, .weights = choice.weights, .n_used = ffn.n_used, .y = y});
+  }
+  if (ffn.shared) add_shared(pass, ffn, x, y);
+}
+
+}  // namespace llmrun::runtime

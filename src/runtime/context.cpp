@@ -1,0 +1,215 @@
+// Checks a batch, makes room in the cache and runs the forward pass. Nothing is allocated after
+// make_context().
+#include "runtime/context.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace llmrun::runtime {
+namespace {
+
+struct Memory {
+  std::unique_ptr<kernels::Buffer> arena, host, logits;
+};
+
+class ContextImpl final : public Context {
+ public:
+  ContextImpl(const LoadedModel& model, const ContextPlan& plan, Memory memory, KvCache cache)
+      : model_(model),
+        options_(plan.options),
+        memory_(std::move(memory)),
+        cache_(std::move(cache)) {
+    const PositionTables& tables = model_.tables;
+    frequencies_ = tables.frequencies;
+    for (size_t i = 0; i < frequencies_.size(); ++i) {
+      const Rope& rope = model_.spec.ropes[i];
+      if (options_.context_tokens > rope.original_context) {
+        frequencies_[i] = tables.long_frequencies[i];
+      }
+    }
+    chunks_.reserve(static_cast<size_t>(options_.max_sequences));
+  }
+
+  [[nodiscard]] const ContextOptions& options() const override { return options_; }
+  Result<SequenceId> open_sequence() override { return cache_.open(); }
+  void close_sequence(SequenceId sequence) override { cache_.close(sequence); }
+  [[nodiscard]] int64_t length(SequenceId sequence) const override {
+    return cache_.length(sequence);
+  }
+  [[nodiscard]] int64_t free_tokens() const override { return cache_.free_tokens(); }
+
+  Result<void> truncate(SequenceId sequence, int64_t n_tokens) override {
+    LLMRUN_TRY(check_open(sequence));
+    if (n_tokens < 0 || n_tokens > cache_.length(sequence)) {
+      return make_error(ErrorCode::kUsage, "cannot truncate a sequence of {} tokens to {}",
+                        cache_.length(sequence), n_tokens);
+    }
+    cache_.truncate(sequence, n_tokens);
+    return {};
+  }
+
+  Result<SequenceId> fork_sequence(SequenceId parent, int64_t n_tokens) override {
+    LLMRUN_TRY(check_open(parent));
+    return cache_.fork(parent, n_tokens);
+  }
+
+  Result<Logits> forward(const Batch& batch) override;
+
+ private:
+  [[nodiscard]] Result<void> check_open(SequenceId sequence) const {
+    if (cache_.is_open(sequence)) return {};
+    return make_error(ErrorCode::kUsage, "there is no open sequence {}", sequence);
+  }
+  [[nodiscard]] Result<void> check_chunk(const Chunk& chunk) const;
+  [[nodiscard]] Result<void> check_room(const Batch& batch) const;
+  // Fills chunks_; returns the number of logits rows.
+  Result<int64_t> lay_out(const Batch& batch);
+
+  const LoadedModel& model_;
+  ContextOptions options_;
+  Memory memory_;
+  KvCache cache_;
+  std::vector<const float*> frequencies_;
+  std::vector<PassChunk> chunks_;
+};
+
+int64_t wanted_rows(const Chunk& chunk) {
+  switch (chunk.logits) {
+    case WantedLogits::kNone:
+      return 0;
+    case WantedLogits::kLast:
+      return 1;
+    case WantedLogits::kAll:
+      return static_cast<int64_t>(chunk.tokens.size());
+  }
+  return 0;
+}
+
+Result<void> ContextImpl::check_chunk(const Chunk& chunk) const {
+  LLMRUN_TRY(check_open(chunk.sequence));
+  if (chunk.tokens.empty()) {
+    return make_error(ErrorCode::kUsage, "sequence {} has an empty chunk", chunk.sequence);
+  }
+  for (const TokenId id : chunk.tokens) {
+    if (id < 0 || id >= model_.spec.n_vocab) {
+      return make_error(ErrorCode::kUsage, "token {} is not in the vocabulary of {} tokens", id,
+                        model_.spec.n_vocab);
+    }
+  }
+  const auto n_tokens = static_cast<int64_t>(chunk.tokens.size());
+  const int64_t available = options_.context_tokens - cache_.length(chunk.sequence);
+  if (n_tokens > available) {
+    return make_error(ErrorCode::kContextOverflow,
+                      "{} more tokens do not fit: the context holds {} and {} of them are taken; "
+                      "shorten the input, or open a context of at least {} tokens",
+                      n_tokens, options_.context_tokens, cache_.length(chunk.sequence),
+                      n_tokens + cache_.length(chunk.sequence));
+  }
+  return {};
+}
+
+Result<void> ContextImpl::check_room(const Batch& batch) const {
+  int64_t pages = 0;
+  for (const Chunk& chunk : batch.chunks) {
+    pages += cache_.pages_needed(chunk.sequence, static_cast<int64_t>(chunk.tokens.size()));
+  }
+  if (pages <= cache_.free_pages()) return {};
+  return make_error(ErrorCode::kContextOverflow,
+                    "the batch needs {} pages of {} tokens and {} are free; close a sequence first",
+                    pages, kernels::kPageTokens, cache_.free_pages());
+}
+
+Result<int64_t> ContextImpl::lay_out(const Batch& batch) {
+  chunks_.clear();
+  int64_t n_rows = 0, n_logits = 0;
+  for (const Chunk& chunk : batch.chunks) {
+    LLMRUN_TRY(check_chunk(chunk));
+    const bool twice = std::any_of(chunks_.begin(), chunks_.end(), [&](const PassChunk& earlier) {
+      return earlier.sequence == chunk.sequence;
+    });
+    if (twice) {
+      return make_error(ErrorCode::kUsage, "sequence {} is in the batch twice", chunk.sequence);
+    }
+    const auto n_tokens = static_cast<int64_t>(chunk.tokens.size());
+    chunks_.push_back({.sequence = chunk.sequence,
+                       .first_row = n_rows,
+                       .n_rows = n_tokens,
+                       .first_position = cache_.length(chunk.sequence),
+                       .first_logits_row = n_logits,
+                       .n_logits_rows = wanted_rows(chunk)});
+    n_rows += n_tokens;
+    n_logits += wanted_rows(chunk);
+    if (n_rows > options_.batch_tokens) {
+      return make_error(ErrorCode::kUsage, "a batch has at most {} tokens in this context",
+                        options_.batch_tokens);
+    }
+  }
+  if (n_rows == 0) return make_error(ErrorCode::kUsage, "the batch is empty");
+  if (n_logits > options_.logits_rows) {
+    return make_error(ErrorCode::kUsage,
+                      "the batch wants {} rows of logits and the context was opened for {} "
+                      "(logits_rows)",
+                      n_logits, options_.logits_rows);
+  }
+  return n_logits;
+}
+
+Result<Logits> ContextImpl::forward(const Batch& batch) {
+  LLMRUN_ASSIGN(const int64_t n_logits, lay_out(batch));
+  LLMRUN_TRY(check_room(batch));
+  const int64_t n_tokens = chunks_.back().first_row + chunks_.back().n_rows;
+
+  Arena arena(memory_.arena->data(), memory_.arena->size());
+  Arena host(memory_.host->data(), memory_.host->size());
+  auto* const ids = host.array<int32_t>(n_tokens);
+  auto* const positions = host.array<int32_t>(n_tokens);
+  for (size_t i = 0; i < chunks_.size(); ++i) {
+    const PassChunk& chunk = chunks_[i];
+    std::copy(batch.chunks[i].tokens.begin(), batch.chunks[i].tokens.end(), ids + chunk.first_row);
+    for (int64_t t = 0; t < chunk.n_rows; ++t) {
+      positions[chunk.first_row + t] = static_cast<int32_t>(chunk.first_position + t);
+    }
+    cache_.append(chunk.sequence, chunk.n_rows);
+  }
+
+  Pass pass{.spec = model_.spec,
+            .weights = model_.weights,
+            .frequencies = frequencies_,
+            .alibi = model_.tables.alibi,
+            .ops = model_.backend->ops(),
+            .arena = arena,
+            .host = host,
+            .cache = &cache_,
+            .k_type = options_.k_type,
+            .v_type = options_.v_type,
+            .n_tokens = n_tokens,
+            .chunks = chunks_,
+            .ids = {ids, static_cast<size_t>(n_tokens)},
+            .positions = {positions, static_cast<size_t>(n_tokens)}};
+  auto* const logits = reinterpret_cast<float*>(memory_.logits->data());
+  const int64_t n_vocab = model_.spec.n_vocab;
+  run_forward(pass, {logits, n_logits, n_vocab, n_vocab});
+  if (!arena.fits() || !host.fits()) {
+    return make_error(ErrorCode::kInternal, "a pass of {} tokens took more memory than planned",
+                      n_tokens);
+  }
+  return Logits{logits, n_logits, n_vocab};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const ContextPlan& plan) {
+  kernels::Backend& backend = *model.backend;
+  LLMRUN_ASSIGN(auto kv, backend.allocate(plan.kv_bytes));
+  Memory memory;
+  LLMRUN_ASSIGN(memory.arena, backend.allocate(plan.arena_bytes));
+  LLMRUN_ASSIGN(memory.host, backend.allocate(plan.host_bytes));
+  LLMRUN_ASSIGN(memory.logits, backend.allocate(plan.logits_bytes));
+  LLMRUN_TRY(backend.reserve(plan.max_rows, plan.max_width));
+  KvCache cache(plan.kv, std::move(kv), plan.n_pages, plan.options.max_sequences,
+                plan.options.context_tokens);
+  return std::make_unique<ContextImpl>(model, plan, std::move(memory), std::move(cache));
+}
+
+}  // namespace llmrun::runtime

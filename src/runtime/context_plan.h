@@ -1,0 +1,32 @@
+// The memory plan with the numbers the allocator needs: what describe() prints is what
+// make_context() allocates.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/kv_cache.h"
+#include "runtime/memory_plan.h"
+#include "runtime/pass.h"
+
+namespace llmrun::runtime {
+
+struct ContextPlan {
+  ContextOptions options;  // with every 0 replaced
+  KvLayout kv;
+  int64_t n_pages = 0;
+  uint64_t kv_bytes = 0;
+  uint64_t arena_bytes = 0;
+  uint64_t host_bytes = 0;
+  uint64_t logits_bytes = 0;
+  uint64_t workspace_bytes = 0;
+  int64_t max_rows = 0;   // of one product; experts multiply the tokens
+  int64_t max_width = 0;  // of a product's input
+};
+
+Result<ContextPlan> plan_context(const ModelSpec& spec, const Weights& weights,
+                                 const PositionTables& tables, const kernels::Backend& backend,
+                                 const ContextOptions& wanted);
+MemoryPlan describe(const ContextPlan& plan, const ModelSpec& spec, const Weights& weights,
+                    const PositionTables& tables);
+
+}  // namespace llmrun::runtime

@@ -1,0 +1,108 @@
+// The forward pass: embed, one loop over the layers, head. The variants live in blocks/.
+#include <variant>
+
+#include "runtime/pass.h"
+
+namespace llmrun::runtime {
+namespace {
+
+void embed(Pass& pass, Rows x) {
+  const Embedding& embedding = pass.spec.embedding;
+  pass.ops.embed({.table = pass.weights.matrix(embedding.table),
+                  .ids = pass.ids,
+                  .scale = embedding.scale,
+                  .y = x});
+  if (Weights::has(embedding.positions)) {
+    const ArenaScope scope(pass.arena);
+    const Rows learned = pass.arena.rows(pass.n_tokens, x.width);
+    pass.ops.embed(
+        {.table = pass.weights.matrix(embedding.positions), .ids = pass.positions, .y = learned});
+    pass.ops.add({.x = learned, .y = x});
+  }
+  if (embedding.norm) apply_norm(pass, *embedding.norm, x, x);
+}
+
+// norm(x) in `buffer`, or x itself when there is no norm.
+ConstRows normed(Pass& pass, const std::optional<Norm>& norm, Rows x, Rows buffer) {
+  if (!norm) return x;
+  apply_norm(pass, *norm, x, buffer);
+  return buffer;
+}
+
+// y = mixer(x) or ffn(x); false when the layer has none.
+bool run_block(Pass& pass, const Mixer& mixer, ConstRows x, Rows y) {
+  if (const auto* attention = std::get_if<Attention>(&mixer)) {
+    run_attention(pass, *attention, x, y);
+  } else if (const auto* latent = std::get_if<LatentAttention>(&mixer)) {
+    run_latent_attention(pass, *latent, x, y);
+  } else {
+    return false;
+  }
+  return true;
+}
+bool run_block(Pass& pass, const Ffn& ffn, ConstRows x, Rows y) {
+  if (const auto* dense = std::get_if<DenseFfn>(&ffn)) {
+    run_dense_ffn(pass, *dense, x, y);
+  } else if (const auto* moe = std::get_if<MoeFfn>(&ffn)) {
+    run_moe_ffn(pass, *moe, x, y);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// x += scale * post_norm(block(input))
+template <typename Block>
+void add_branch(Pass& pass, const Block& block, const std::optional<Norm>& post_norm, float scale,
+                ConstRows input, Rows x) {
+  const ArenaScope scope(pass.arena);
+  const Rows branch = pass.arena.rows(pass.n_tokens, x.width);
+  if (!run_block(pass, block, input, branch)) return;
+  if (post_norm) apply_norm(pass, *post_norm, branch, branch);
+  pass.ops.add({.x = branch, .y = x, .x_scale = scale});
+}
+
+// Logits of the rows the chunks want; the norm gathers them.
+void run_head(Pass& pass, Rows x, Rows logits) {
+  const Head& head = pass.spec.head;
+  const Rows gathered = pass.arena.rows(logits.n, x.width);
+  for (const PassChunk& chunk : pass.chunks) {
+    const int64_t n = chunk.n_logits_rows;
+    if (n == 0) continue;
+    const Rows from = slice(x, chunk.first_row + chunk.n_rows - n, n);
+    const Rows to = slice(gathered, chunk.first_logits_row, n);
+    if (head.norm) {
+      apply_norm(pass, *head.norm, from, to);
+    } else {
+      copy_rows(pass, from, to);
+    }
+  }
+  if (logits.n == 0) return;
+  project(pass, gathered, {{head.output, logits}});
+  if (head.logit_scale != 1.0F || head.soft_cap != 0.0F) {
+    pass.ops.scale({.x = logits, .factor = head.logit_scale, .soft_cap = head.soft_cap});
+  }
+}
+
+}  // namespace
+
+void run_forward(Pass& pass, Rows logits) {
+  const int64_t d_model = pass.spec.d_model;
+  const Rows x = pass.arena.rows(pass.n_tokens, d_model);  // the residual stream
+  const Rows mixer_buffer = pass.arena.rows(pass.n_tokens, d_model);
+  const Rows ffn_buffer = pass.arena.rows(pass.n_tokens, d_model);
+  embed(pass, x);
+  for (pass.layer = 0; pass.layer < pass.spec.layers.size(); ++pass.layer) {
+    const LayerSpec& layer = pass.spec.layers[pass.layer];
+    const bool parallel = layer.residual == Residual::kParallel;
+    const ConstRows mixer_input = normed(pass, layer.mixer_norm, x, mixer_buffer);
+    ConstRows ffn_input = mixer_input;
+    if (parallel && layer.ffn_norm) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
+    add_branch(pass, layer.mixer, layer.mixer_post_norm, layer.branch_scale, mixer_input, x);
+    if (!parallel) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
+    add_branch(pass, layer.ffn, layer.ffn_post_norm, layer.branch_scale, ffn_input, x);
+  }
+  run_head(pass, x, logits);
+}
+
+}  // namespace llmrun::runtime

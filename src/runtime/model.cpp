@@ -1,0 +1,50 @@
+// Loading: the spec is bound to the file and its tables are computed; contexts come from here.
+#include "runtime/model.h"
+
+#include "base/error.h"
+#include "runtime/context.h"
+
+namespace llmrun::runtime {
+namespace {
+
+class ModelImpl final : public Model {
+ public:
+  ModelImpl(const gguf::File& file, LoadedModel loaded) : file_(file), loaded_(std::move(loaded)) {}
+
+  [[nodiscard]] const ModelSpec& spec() const override { return loaded_.spec; }
+  [[nodiscard]] kernels::Backend& backend() const override { return *loaded_.backend; }
+  [[nodiscard]] std::vector<std::string> unused_tensors() const override {
+    return runtime::unused_tensors(file_, loaded_.spec);
+  }
+
+  [[nodiscard]] Result<MemoryPlan> plan(const ContextOptions& options) const override {
+    LLMRUN_ASSIGN(const ContextPlan plan, plan_for(options));
+    return describe(plan, loaded_.spec, loaded_.weights, loaded_.tables);
+  }
+  Result<std::unique_ptr<Context>> new_context(const ContextOptions& options) override {
+    LLMRUN_ASSIGN(const ContextPlan plan, plan_for(options));
+    return make_context(loaded_, plan);
+  }
+
+ private:
+  [[nodiscard]] Result<ContextPlan> plan_for(const ContextOptions& options) const {
+    return plan_context(loaded_.spec, loaded_.weights, loaded_.tables, *loaded_.backend, options);
+  }
+
+  const gguf::File& file_;
+  LoadedModel loaded_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> Model::load(const gguf::File& file, kernels::Backend& backend,
+                                           ModelSpec spec) {
+  LoadedModel loaded;
+  LLMRUN_ASSIGN(loaded.weights, Weights::bind(file, backend, spec));
+  LLMRUN_ASSIGN(loaded.tables, make_position_tables(spec, loaded.weights, backend));
+  loaded.spec = std::move(spec);
+  loaded.backend = &backend;
+  return std::make_unique<ModelImpl>(file, std::move(loaded));
+}
+
+}  // namespace llmrun::runtime

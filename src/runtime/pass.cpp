@@ -1,0 +1,78 @@
+// Steps that several blocks of a forward pass take.
+#include "runtime/pass.h"
+
+#include <array>
+#include <cmath>
+
+namespace llmrun::runtime {
+
+void project(Pass& pass, ConstRows x, std::initializer_list<Product> products) {
+  std::array<kernels::MatmulOutput, 4> outputs;
+  size_t n = 0;
+  for (const Product& product : products) {
+    const Linear& linear = product.linear;
+    outputs[n++] = {.weight = pass.weights.matrix(linear.weight),
+                    .bias = pass.weights.vector(linear.bias),
+                    .scale = pass.weights.vector(linear.scale),
+                    .y = product.y.data,
+                    .y_stride = product.y.stride};
+  }
+  pass.ops.matmul({.x = x, .outputs = {outputs.data(), n}});
+}
+
+void apply_norm(Pass& pass, const Norm& norm, ConstRows x, Rows y) {
+  pass.ops.norm({.kind = norm.kind,
+                 .x = x,
+                 .y = y,
+                 .group = norm.group,
+                 .weight = pass.weights.vector(norm.weight),
+                 .bias = pass.weights.vector(norm.bias),
+                 .weight_size = norm.weight_size,
+                 .eps = norm.eps});
+}
+
+void copy_rows(Pass& pass, ConstRows x, Rows y) {
+  kernels::GatedActivationParams params;
+  params.activation = Activation::kNone;
+  params.gate = x;
+  params.y = y;
+  pass.ops.gated_activation(params);
+}
+
+void apply_rope(Pass& pass, int rope, Rows x, int64_t n_heads, int64_t first_dim) {
+  if (rope == kNoRope) return;
+  const auto index = static_cast<size_t>(rope);
+  const Rope& kind = pass.spec.ropes[index];
+  pass.ops.rope({.x = x,
+                 .n_heads = n_heads,
+                 .head_stride = x.width / n_heads,
+                 .first_dim = first_dim,
+                 .n_pairs = kind.n_dims / 2,
+                 .split_halves = kind.split_halves,
+                 .positions = pass.positions,
+                 .frequencies = pass.frequencies[index],
+                 .magnitude = kind.magnitude});
+}
+
+void apply_temperature(Pass& pass, const QueryTemperature& temperature, Rows q) {
+  if (temperature.scale == 0.0F) return;
+  const ArenaScope scope(pass.arena);
+  float* const factors = pass.arena.array<float>(pass.n_tokens);
+  for (size_t i = 0; i < pass.positions.size(); ++i) {
+    const int64_t steps = (pass.positions[i] + temperature.offset) / temperature.length;
+    factors[i] = 1.0F + temperature.scale * std::log(static_cast<float>(steps + 1));
+  }
+  pass.ops.scale({.x = q, .row_factor = factors});
+}
+
+void apply_gate(Pass& pass, const OutputGate& gate, ConstRows x, Rows heads) {
+  const ArenaScope scope(pass.arena);
+  const Rows factors = pass.arena.rows(pass.n_tokens, gate.linear.n_out);
+  project(pass, x, {{gate.linear, factors}});
+  pass.ops.multiply({.x = factors,
+                     .activation = gate.activation,
+                     .repeat = heads.width / gate.linear.n_out,
+                     .y = heads});
+}
+
+}  // namespace llmrun::runtime

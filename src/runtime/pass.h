@@ -1,0 +1,104 @@
+// What the blocks of one forward pass share: the model, the ops, scratch memory and the batch.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+#include "kernels/backend.h"
+#include "runtime/arena.h"
+#include "runtime/kv_cache.h"
+#include "runtime/spec.h"
+#include "runtime/weights.h"
+
+namespace llmrun::runtime {
+
+using kernels::ConstRows;
+using kernels::Rows;
+
+// Tables computed once per model: angles per rope (the second set for contexts longer than the
+// original one) and slopes per layer (null: none). They lie in backend memory.
+struct PositionTables {
+  std::unique_ptr<kernels::Buffer> buffer;
+  std::vector<const float*> frequencies;       // [ropes.size()]
+  std::vector<const float*> long_frequencies;  // [ropes.size()]
+  std::vector<const float*> alibi;             // [layers.size()]
+};
+Result<PositionTables> make_position_tables(const ModelSpec& spec, const Weights& weights,
+                                            kernels::Backend& backend);
+
+// The rows of the batch that belong to one sequence.
+struct PassChunk {
+  SequenceId sequence = 0;
+  int64_t first_row = 0;
+  int64_t n_rows = 0;
+  int64_t first_position = 0;
+  int64_t first_logits_row = 0;  // among the rows of logits
+  int64_t n_logits_rows = 0;     // of the chunk's last rows
+};
+
+// One forward pass. The memory plan runs it too: with ops that do nothing, an arena that only
+// measures and no chunks, so what it finds is what the real pass takes.
+struct Pass {
+  const ModelSpec& spec;
+  const Weights& weights;
+  std::span<const float* const> frequencies;  // per rope, for this context's length
+  std::span<const float* const> alibi;        // per layer
+  kernels::Ops& ops;
+  Arena& arena;              // backend memory
+  Arena& host;               // memory the host writes: ids, positions, expert pairs
+  KvCache* cache = nullptr;  // null when measuring
+  kernels::CacheType k_type = kernels::CacheType::kF16;
+  kernels::CacheType v_type = kernels::CacheType::kF16;
+  int64_t n_tokens = 0;
+  std::span<const PassChunk> chunks{};
+  std::span<const int32_t> ids{};        // [n_tokens]
+  std::span<const int32_t> positions{};  // [n_tokens]
+  size_t layer = 0;                    // the one being run
+
+  [[nodiscard]] bool measuring() const { return cache == nullptr; }
+};
+
+// Rows [first, first + n) of `rows`.
+inline Rows slice(const Rows& rows, int64_t first, int64_t n) {
+  return {rows.data + first * rows.stride, n, rows.width, rows.stride};
+}
+// Columns [first, first + width) of `rows`.
+inline Rows columns(const Rows& rows, int64_t first, int64_t width) {
+  return {rows.data + first, rows.n, width, rows.stride};
+}
+// Every row cut into `n` rows of `width` values that lie `stride` apart, from `first` on. The rows
+// must lie side by side (stride * n == rows.stride).
+inline Rows split_heads(const Rows& rows, int64_t n, int64_t first, int64_t width) {
+  return {rows.data + first, rows.n * n, width, rows.stride / n};
+}
+
+// ---- steps that several blocks take ------------------------------------------------------------
+
+struct Product {
+  const Linear& linear;
+  Rows y;
+};
+// y = linear(x) for up to four linears that read the same x.
+void project(Pass& pass, ConstRows x, std::initializer_list<Product> products);
+void apply_norm(Pass& pass, const Norm& norm, ConstRows x, Rows y);
+void copy_rows(Pass& pass, ConstRows x, Rows y);
+// Rotates dims [first_dim, first_dim + rope.n_dims) of every head in place; does nothing for
+// kNoRope.
+void apply_rope(Pass& pass, int rope, Rows x, int64_t n_heads, int64_t first_dim);
+void apply_temperature(Pass& pass, const QueryTemperature& temperature, Rows q);
+void apply_gate(Pass& pass, const OutputGate& gate, ConstRows x, Rows heads);
+
+// ---- blocks: y = block(x) ----------------------------------------------------------------------
+
+void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y);
+void run_latent_attention(Pass& pass, const LatentAttention& mixer, ConstRows x, Rows y);
+void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y);
+void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y);
+
+// ---- the pass ----------------------------------------------------------------------------------
+
+// Runs the whole model; `logits` has a row for each row the chunks want.
+void run_forward(Pass& pass, Rows logits);
+
+}  // namespace llmrun::runtime

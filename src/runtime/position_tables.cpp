@@ -1,0 +1,59 @@
+// Fills the position tables of a model: rotary angles and linear biases, in backend memory.
+#include <algorithm>
+#include <span>
+
+#include "base/error.h"
+#include "runtime/arena.h"
+#include "runtime/pass.h"
+#include "runtime/rope_table.h"
+
+namespace llmrun::runtime {
+namespace {
+
+struct Table {
+  const float** where = nullptr;
+  std::vector<float> values;
+};
+
+std::vector<float> frequencies(const Rope& rope, const Weights& weights, const TensorDecl& scaled) {
+  // rope_freqs wins over the long and short factors.
+  const TensorDecl& factors = Weights::has(rope.factors) ? rope.factors : scaled;
+  const float* const data = weights.vector(factors);
+  const auto n_pairs = static_cast<size_t>(rope.n_dims / 2);
+  return rope_frequencies(rope,
+                          data == nullptr ? std::span<const float>() : std::span(data, n_pairs));
+}
+
+}  // namespace
+
+Result<PositionTables> make_position_tables(const ModelSpec& spec, const Weights& weights,
+                                            kernels::Backend& backend) {
+  PositionTables tables;
+  tables.frequencies.resize(spec.ropes.size());
+  tables.long_frequencies.resize(spec.ropes.size());
+  tables.alibi.resize(spec.layers.size());
+  std::vector<Table> wanted;
+  for (size_t i = 0; i < spec.ropes.size(); ++i) {
+    const Rope& rope = spec.ropes[i];
+    wanted.push_back({&tables.frequencies[i], frequencies(rope, weights, rope.factors_short)});
+    wanted.push_back({&tables.long_frequencies[i], frequencies(rope, weights, rope.factors_long)});
+  }
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const auto* mixer = std::get_if<Attention>(&spec.layers[i].mixer);
+    if (mixer == nullptr || mixer->alibi_max_bias == 0.0F) continue;
+    wanted.push_back({&tables.alibi[i], alibi_slopes(mixer->n_heads, mixer->alibi_max_bias)});
+  }
+  Arena measure;
+  for (const Table& table : wanted) measure.array<float>(static_cast<int64_t>(table.values.size()));
+  if (measure.peak() == 0) return tables;
+  LLMRUN_ASSIGN(tables.buffer, backend.allocate(measure.peak()));
+  Arena arena(tables.buffer->data(), tables.buffer->size());
+  for (const Table& table : wanted) {
+    auto* const to = arena.array<float>(static_cast<int64_t>(table.values.size()));
+    std::copy(table.values.begin(), table.values.end(), to);
+    *table.where = to;
+  }
+  return tables;
+}
+
+}  // namespace llmrun::runtime

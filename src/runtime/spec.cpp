@@ -1,0 +1,100 @@
+// Walks over the tensors of a spec, so that nobody else needs to know where they are.
+#include "runtime/spec.h"
+
+namespace llmrun::runtime {
+namespace {
+
+class Walker {
+ public:
+  explicit Walker(const TensorVisitor& visit) : visit_(visit) {}
+
+  void matrix(TensorDecl& tensor) const {
+    if (tensor.declared()) visit_(tensor, true);
+  }
+  void vector(TensorDecl& tensor) const {
+    if (tensor.declared()) visit_(tensor, false);
+  }
+  void operator()(Linear& linear) const {
+    matrix(linear.weight);
+    vector(linear.bias);
+    vector(linear.scale);
+  }
+  void operator()(std::optional<Norm>& norm) const {
+    if (!norm) return;
+    vector(norm->weight);
+    vector(norm->bias);
+  }
+  void operator()(std::optional<OutputGate>& gate) const {
+    if (gate) (*this)(gate->linear);
+  }
+  void operator()(Rope& rope) const {
+    vector(rope.factors);
+    vector(rope.factors_long);
+    vector(rope.factors_short);
+  }
+  void operator()(NoMixer& /*mixer*/) const {}
+  void operator()(Attention& mixer) const {
+    for (Linear* linear : {&mixer.q, &mixer.k, &mixer.v, &mixer.out}) (*this)(*linear);
+    (*this)(mixer.q_norm);
+    (*this)(mixer.k_norm);
+    vector(mixer.sinks);
+    (*this)(mixer.gate);
+  }
+  void operator()(LatentAttention& mixer) const {
+    for (Linear* linear : {&mixer.q, &mixer.q_a, &mixer.q_b, &mixer.kv_a, &mixer.k_b, &mixer.v_b,
+                           &mixer.kv_b, &mixer.out}) {
+      (*this)(*linear);
+    }
+    (*this)(mixer.q_a_norm);
+    (*this)(mixer.kv_a_norm);
+    (*this)(mixer.gate);
+  }
+  void operator()(NoFfn& /*ffn*/) const {}
+  void operator()(DenseFfn& ffn) const {
+    for (Linear* linear : {&ffn.gate, &ffn.up, &ffn.down}) (*this)(*linear);
+  }
+  void operator()(MoeFfn& ffn) const {
+    (*this)(ffn.router);
+    vector(ffn.selection_bias);
+    for (Linear* linear : {&ffn.gate, &ffn.up, &ffn.gate_up, &ffn.down}) (*this)(*linear);
+    if (ffn.shared) (*this)(*ffn.shared);
+    (*this)(ffn.shared_gate);
+  }
+
+ private:
+  const TensorVisitor& visit_;
+};
+
+}  // namespace
+
+void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
+  const Walker walk(visit);
+  walk.matrix(spec.embedding.table);
+  walk.matrix(spec.embedding.positions);
+  walk(spec.embedding.norm);
+  for (Rope& rope : spec.ropes) walk(rope);
+  for (LayerSpec& layer : spec.layers) {
+    walk(layer.mixer_norm);
+    std::visit(walk, layer.mixer);
+    walk(layer.mixer_post_norm);
+    walk(layer.ffn_norm);
+    std::visit(walk, layer.ffn);
+    walk(layer.ffn_post_norm);
+  }
+  walk(spec.head.norm);
+  walk(spec.head.output);
+}
+
+KvShape kv_shape(const LayerSpec& layer) {
+  if (const auto* mixer = std::get_if<Attention>(&layer.mixer)) {
+    return {mixer->n_kv_heads, mixer->k_dim, mixer->v_dim};
+  }
+  if (const auto* mixer = std::get_if<LatentAttention>(&layer.mixer)) {
+    const int64_t k_dim = mixer->nope_dim + mixer->rope_dim;
+    if (!mixer->absorbed()) return {mixer->n_heads, k_dim, mixer->v_dim};
+    return {1, mixer->kv_rank + mixer->rope_dim, 0};
+  }
+  return {};
+}
+
+}  // namespace llmrun::runtime

@@ -1,0 +1,258 @@
+// A model as data. An architecture file (models/<name>.cpp) turns GGUF metadata into a ModelSpec;
+// the load check, the binding, the memory plan, `show` and the forward pass all read the same
+// spec. It contains no arithmetic and no bytes of the file.
+//
+// Values named in comments are those seen in the architectures this was designed from. What a
+// model does not use stays at the default, which is always "off".
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kernels/ops.h"
+
+namespace llmrun::runtime {
+
+using kernels::Activation;
+using kernels::NormKind;
+using kernels::RouterKind;
+
+// ---- tensors -----------------------------------------------------------------------------------
+
+// A tensor the model wants from the file.
+struct TensorDecl {
+  std::string name;            // "blk.0.attn_q.weight"; empty: the model has no such tensor
+  std::vector<int64_t> shape;  // of the tensor in the file, input dimension first
+  bool required = true;
+  // Of a fused tensor only [first, first + count) of the last dimension; count 0: all of it.
+  int64_t first = 0;
+  int64_t count = 0;
+  int32_t slot = -1;  // where the bound tensor is (set by bind; -1: absent)
+
+  [[nodiscard]] bool declared() const { return !name.empty(); }
+};
+
+// y = scale * W x + bias. A matrix, or a stack of n_matrices of them (experts, heads). Parts of a
+// fused tensor (attn_qkv; gate and up in ffn_up) are Linears of their own that name the same
+// tensor with another `first`, so nothing past the spec knows of fusing.
+struct Linear {
+  TensorDecl weight;  // [n_in, n_out] or [n_in, n_out, n_matrices]
+  TensorDecl bias;    // [n_out] or [n_out, n_matrices]
+  TensorDecl scale;   // [1] or [n_matrices]: NVFP4 files carry one factor per product
+  int64_t n_in = 0;
+  int64_t n_out = 0;
+  int64_t n_matrices = 1;
+
+  [[nodiscard]] bool declared() const { return weight.declared(); }
+};
+
+// Normalises groups of `group` values: the whole row (blocks, olmo2's q and k) or each head.
+struct Norm {
+  NormKind kind = NormKind::kRms;
+  TensorDecl weight;  // not declared: none (olmo, llama4's q and k)
+  TensorDecl bias;
+  int64_t group = 0;
+  int64_t weight_size = 0;  // group, or the row's width when every head has its own weights
+  float eps = 1e-5F;
+};
+
+// ---- positions ---------------------------------------------------------------------------------
+
+enum class RopeScaling : uint8_t { kNone, kLinear, kYarn };
+// Which pairs follow which of the four position components. In text the first three components are
+// the position and the fourth is 0, so pairs of the fourth section do not rotate.
+enum class RopeSections : uint8_t {
+  kNone,
+  kCyclic,       // pair i: the section that holds i mod (sum of sections)  (qwen2vl, glm4)
+  kInterleaved,  // i mod 3 chooses among the first three                   (qwen3vl, qwen35)
+};
+
+// One kind of rotary embedding; layers name it by its index in ModelSpec::ropes.
+struct Rope {
+  bool split_halves = false;  // pairs (i, i + n/2) ("neox"); else (2i, 2i + 1)
+  int64_t n_dims = 0;         // rotated dims of a head; the rest pass
+  double base = 10000.0;
+  RopeScaling scaling = RopeScaling::kNone;
+  double factor = 1.0;  // angles are divided by it (YaRN: those of the slow pairs)
+  int64_t original_context = 0;
+  double beta_fast = 32.0;
+  double beta_slow = 1.0;
+  float magnitude = 1.0F;    // of cos and sin
+  TensorDecl factors;        // rope_freqs [n_dims / 2]: angles are divided by them
+  TensorDecl factors_long;   // used when the context is opened longer than original_context,
+  TensorDecl factors_short;  // and else these
+  RopeSections section_kind = RopeSections::kNone;
+  std::array<int64_t, 4> sections{};  // in pairs
+};
+inline constexpr int kNoRope = -1;
+
+// q *= 1 + scale * ln(1 + floor((position + offset) / length)); scale 0: off.
+struct QueryTemperature {
+  float scale = 0.0F;
+  int64_t length = 1;
+  int64_t offset = 0;  // 1: llama4
+};
+
+// ---- mixers ------------------------------------------------------------------------------------
+
+// Multiplies the heads' output, before the output projection, by activation(W x).
+struct OutputGate {
+  Linear linear;  // to n_heads (one factor per head) or n_heads * v_dim values
+  Activation activation = Activation::kSigmoid;  // laguna: kSoftplus
+};
+
+struct Attention {
+  int64_t n_heads = 0;
+  int64_t n_kv_heads = 0;
+  int64_t k_dim = 0;  // of one head, queries too
+  int64_t v_dim = 0;
+  Linear q, k, v, out;
+  std::optional<Norm> q_norm, k_norm;
+  bool qk_norm_after_rope = false;  // hunyuan, maincoder
+  int rope = kNoRope;
+  float scale = 1.0F;              // of the scores: 1/sqrt(k_dim); granite: a key
+  float soft_cap = 0.0F;           // gemma2: 50
+  int64_t window = 0;              // keys a query sees, itself included; 0: all
+  int64_t chunk = 0;               // llama4: 8192
+  float clamp_qkv = 0.0F;          // dbrx, olmo, mpt
+  float alibi_max_bias = 0.0F;     // bloom, refact: 8
+  float out_scale = 1.0F;          // mimo2: after the output projection
+  TensorDecl sinks;                // gpt-oss: [n_heads] logits that only enlarge the denominator
+  QueryTemperature temperature;    // mistral3, llama4
+  std::optional<OutputGate> gate;  // afmoe, laguna
+};
+
+// Multi-head latent attention (DeepSeek-V2). Keys and values of all heads come from one vector c
+// of kv_rank values; the cache holds [c | k_rope] once per token when k_b and v_b are declared
+// (the products with them are absorbed into query and output), and plain keys and values of every
+// head when the file has the older kv_b.
+struct LatentAttention {
+  int64_t n_heads = 0;
+  int64_t kv_rank = 0;
+  int64_t nope_dim = 0;  // key dims without rotation
+  int64_t rope_dim = 0;  // key dims with rotation, shared by all heads
+  int64_t v_dim = 0;
+  Linear q;  // to n_heads * (nope_dim + rope_dim), when not compressed
+  Linear q_a, q_b;
+  std::optional<Norm> q_a_norm;
+  Linear kv_a;  // to [c | k_rope]
+  std::optional<Norm> kv_a_norm;
+  Linear k_b, v_b;  // stacks of n_heads: [nope_dim -> kv_rank], [kv_rank -> v_dim]
+  Linear kv_b;      // to n_heads * (nope_dim + v_dim)
+  Linear out;
+  int rope = kNoRope;
+  float scale = 1.0F;
+  QueryTemperature temperature;
+  std::optional<OutputGate> gate;
+
+  [[nodiscard]] bool absorbed() const { return k_b.declared(); }
+};
+
+// Absent (deci's attention-free layers; the ffn-only layers of nemotron_h).
+struct NoMixer {};
+
+// Recurrent mixers (Mamba, Mamba2, GatedDeltaNet, ShortConv, KDA, Lightning) become further
+// alternatives here, each with a file in blocks/ and its state beside the KV pages.
+using Mixer = std::variant<NoMixer, Attention, LatentAttention>;
+
+// ---- feed-forward ------------------------------------------------------------------------------
+
+struct DenseFfn {
+  Linear gate;  // not declared: down(activation(up x))
+  Linear up, down;
+  Activation activation = Activation::kSilu;
+  float limit = 0.0F;  // clamps gate and up (bailingmoe3, maple)
+};
+
+struct MoeFfn {
+  int64_t n_experts = 0;
+  int64_t n_used = 0;
+  int64_t n_ff = 0;  // width of one expert
+  Linear router;
+  RouterKind router_kind = RouterKind::kSoftmax;
+  TensorDecl selection_bias;  // [n_experts]: moves the choice, not the weights
+  int64_t n_groups = 1;       // deepseek2: experts are chosen within the best groups
+  int64_t n_groups_used = 1;
+  bool select_by_logit = false;  // grovemoe, llama4
+  bool normalise = false;
+  float scale = 1.0F;
+  Linear gate, up, down;  // stacks of n_experts; gate may be missing
+  Linear gate_up;         // instead of gate and up: one product, first half gate
+  Activation activation = Activation::kSilu;
+  bool swiglu_oai = false;  // gpt-oss
+  float limit = 0.0F;
+  std::optional<DenseFfn> shared;  // an expert every token takes, added
+  Linear shared_gate;              // qwen2moe: its output times sigmoid(w . x)
+};
+
+struct NoFfn {};
+using Ffn = std::variant<NoFfn, DenseFfn, MoeFfn>;
+
+// ---- the whole ---------------------------------------------------------------------------------
+
+enum class Residual : uint8_t {
+  kSequential,  // x += mixer(norm(x)); x += ffn(norm(x))
+  // x += mixer(norm(x)) + ffn(norm(x)) with both norms of the same x; without an ffn_norm the
+  // feed-forward reads the mixer's normed input.
+  kParallel,
+};
+
+struct LayerSpec {
+  std::optional<Norm> mixer_norm;  // none: the mixer reads x itself (olmo2, exaone4)
+  Mixer mixer;
+  std::optional<Norm> mixer_post_norm;  // of the mixer's output, before it is added (gemma2)
+  std::optional<Norm> ffn_norm;
+  Ffn ffn;
+  std::optional<Norm> ffn_post_norm;
+  Residual residual = Residual::kSequential;
+  float branch_scale = 1.0F;  // of what each branch adds (granite, minicpm)
+};
+
+struct Embedding {
+  TensorDecl table;          // [d_model, n_vocab]
+  float scale = 1.0F;        // gemma: sqrt(d_model); granite: a key
+  TensorDecl positions;      // gpt2: learned positions [d_model, n_positions]
+  std::optional<Norm> norm;  // bloom
+};
+
+struct Head {
+  std::optional<Norm> norm;
+  Linear output;  // [d_model, n_vocab]; names the embedding table when tied
+  bool tied = false;
+  float logit_scale = 1.0F;
+  float soft_cap = 0.0F;  // gemma2: 30
+};
+
+struct ModelSpec {
+  std::string architecture;  // "llama"
+  std::string name;          // general.name, for people
+  int64_t n_vocab = 0;
+  int64_t d_model = 0;
+  int64_t context_length = 0;  // what the model was trained for
+  int64_t max_positions = 0;   // > 0: positions end there (learned positions); 0: no hard end
+  bool causal = true;          // false: every token sees the whole sequence (diffusion models)
+  Embedding embedding;
+  std::vector<Rope> ropes;
+  std::vector<LayerSpec> layers;
+  Head head;
+};
+
+// Calls visit(tensor, is_matrix) for every declared tensor of the spec: matrices are multiplied or
+// looked up by row and stay in the file's type, the others are used as float32 vectors.
+using TensorVisitor = std::function<void(TensorDecl& tensor, bool is_matrix)>;
+void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit);
+
+// What the KV cache keeps of one token in a layer: n_kv_heads rows of k_dim and of v_dim values.
+struct KvShape {
+  int64_t n_kv_heads = 0;  // 0: nothing
+  int64_t k_dim = 0;
+  int64_t v_dim = 0;  // 0: the values are part of the keys
+};
+[[nodiscard]] KvShape kv_shape(const LayerSpec& layer);
+
+}  // namespace llmrun::runtime

@@ -1,0 +1,133 @@
+// Binding: tensors of the spec to tensors of the file, with every shape checked once.
+#include "runtime/weights.h"
+
+#include <fmt/ranges.h>
+
+#include <map>
+#include <tuple>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "gguf/type_sizes.h"
+
+namespace llmrun::runtime {
+namespace {
+
+// The dimensions without the ones at the end, which files may leave out.
+template <typename T>
+std::vector<int64_t> significant(const T* dims, size_t n) {
+  while (n > 1 && dims[n - 1] == 1) --n;
+  std::vector<int64_t> shape;
+  for (size_t i = 0; i < n; ++i) shape.push_back(static_cast<int64_t>(dims[i]));
+  return shape;
+}
+
+Result<void> check_shape(const gguf::TensorInfo& found, const TensorDecl& wanted) {
+  const auto in_file = significant(found.dims.data(), found.n_dims);
+  const auto in_spec = significant(wanted.shape.data(), wanted.shape.size());
+  if (in_file == in_spec) return {};
+  return make_error(ErrorCode::kBadModel,
+                    "tensor {} has the shape [{}] where the metadata ask for [{}]; the file is "
+                    "damaged or was converted for another architecture",
+                    wanted.name, fmt::join(in_file, ", "), fmt::join(in_spec, ", "));
+}
+
+Result<void> missing(const TensorDecl& wanted) {
+  return make_error(ErrorCode::kBadModel,
+                    "tensor {} of shape [{}] is missing; the file is incomplete or was converted "
+                    "for another architecture",
+                    wanted.name, fmt::join(wanted.shape, ", "));
+}
+
+int64_t dim(const std::vector<int64_t>& shape, size_t i) { return i < shape.size() ? shape[i] : 1; }
+
+}  // namespace
+
+Result<Weights> Weights::bind(const gguf::File& file, kernels::Backend& backend, ModelSpec& spec) {
+  Weights weights;
+  std::map<std::tuple<std::string, int64_t, int64_t, bool>, int32_t> bound;
+  std::unordered_set<std::string> counted;
+  Result<void> status;
+  for_each_tensor(spec, [&](TensorDecl& wanted, bool is_matrix) {
+    if (!status) return;
+    const gguf::TensorInfo* const found = file.find_tensor(wanted.name);
+    if (found == nullptr) {
+      if (wanted.required) status = missing(wanted);
+      return;
+    }
+    const std::tuple key{wanted.name, wanted.first, wanted.count, is_matrix};
+    if (const auto it = bound.find(key); it != bound.end()) {
+      wanted.slot = it->second;
+      return;
+    }
+    Result<int32_t> slot = weights.bind_tensor(*found, wanted, is_matrix, backend);
+    if (!slot) {
+      status = with_context(std::move(slot).error(), file.path());
+      return;
+    }
+    wanted.slot = *slot;
+    bound.emplace(key, *slot);
+    if (counted.insert(wanted.name).second) weights.mapped_bytes_ += found->size_bytes;
+  });
+  if (!status) return tl::unexpected(std::move(status).error());
+  return weights;
+}
+
+Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const TensorDecl& wanted,
+                                     bool is_matrix, kernels::Backend& backend) {
+  LLMRUN_TRY(check_shape(found, wanted));
+  const auto type = quant::tensor_type_from_gguf_id(found.type);
+  if (!type) {
+    return make_error(ErrorCode::kUnsupported,
+                      "tensor {} is of the type {} ({}), which this build "
+                      "cannot use; convert the model to another type",
+                      wanted.name, found.type, gguf::type_name(found.type));
+  }
+  kernels::Weight weight;
+  weight.type = *type;
+  if (is_matrix) {
+    weight.n_in = dim(wanted.shape, 0);
+    weight.n_out = wanted.count > 0 ? wanted.count : dim(wanted.shape, 1);
+    weight.n_matrices = dim(wanted.shape, 2);
+  } else {
+    int64_t n_elements = 1;
+    for (const int64_t n : wanted.shape) n_elements *= n;
+    weight.n_in = wanted.count > 0 ? wanted.count : n_elements;
+    weight.n_out = 1;
+  }
+  LLMRUN_ASSIGN(weight.row_bytes, quant::row_bytes(*type, weight.n_in));
+  weight.data = found.bytes.data();
+  if (wanted.first > 0) {
+    const int64_t n_skipped = is_matrix ? wanted.first * weight.n_in : wanted.first;
+    LLMRUN_ASSIGN(const size_t skipped, quant::row_bytes(*type, n_skipped));
+    weight.data += skipped;
+  }
+  const bool aligned = reinterpret_cast<uintptr_t>(weight.data) % alignof(float) == 0;
+  if (!is_matrix && (*type != quant::TensorType::F32 || !aligned)) {
+    LLMRUN_ASSIGN(auto buffer, backend.allocate(static_cast<size_t>(weight.n_in) * sizeof(float)));
+    quant::dequantize_row(*type, weight.data, weight.n_in,
+                          reinterpret_cast<float*>(buffer->data()));
+    weight.type = quant::TensorType::F32;
+    weight.data = buffer->data();
+    weight.row_bytes = buffer->size();
+    converted_bytes_ += buffer->size();
+    converted_.push_back(std::move(buffer));
+  }
+  LLMRUN_ASSIGN(kernels::Weight prepared, backend.prepare(weight));
+  bound_.push_back(prepared);
+  return static_cast<int32_t>(bound_.size() - 1);
+}
+
+std::vector<std::string> unused_tensors(const gguf::File& file, const ModelSpec& spec) {
+  std::unordered_set<std::string> declared;
+  ModelSpec copy = spec;
+  for_each_tensor(copy, [&](TensorDecl& tensor, bool) { declared.insert(tensor.name); });
+  std::vector<std::string> unused;
+  for (const gguf::TensorInfo& tensor : file.tensors()) {
+    std::string name(tensor.name);
+    if (!declared.contains(name)) unused.push_back(std::move(name));
+  }
+  return unused;
+}
+
+}  // namespace llmrun::runtime

@@ -1,0 +1,51 @@
+// The spec meets the file: every declared tensor is looked up, its shape is checked, and it is
+// bound to the backend. Past this point no file byte is parsed and no tensor type switched on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gguf/reader.h"
+#include "kernels/backend.h"
+#include "runtime/spec.h"
+
+namespace llmrun::runtime {
+
+class Weights {
+ public:
+  [[nodiscard]] static bool has(const TensorDecl& tensor) { return tensor.slot >= 0; }
+  // Only for a matrix that has().
+  [[nodiscard]] const kernels::Weight& matrix(const TensorDecl& tensor) const {
+    return bound_[static_cast<size_t>(tensor.slot)];
+  }
+  // Null when the file has no such tensor.
+  [[nodiscard]] const float* vector(const TensorDecl& tensor) const {
+    return has(tensor)
+               ? reinterpret_cast<const float*>(bound_[static_cast<size_t>(tensor.slot)].data)
+               : nullptr;
+  }
+
+  // Bytes of the file that the model reads where they lie, and bytes of vectors that had to be
+  // converted to float32 because the file stores them in another type.
+  [[nodiscard]] uint64_t mapped_bytes() const { return mapped_bytes_; }
+  [[nodiscard]] uint64_t converted_bytes() const { return converted_bytes_; }
+
+  // Sets the slots of the spec's tensors.
+  static Result<Weights> bind(const gguf::File& file, kernels::Backend& backend, ModelSpec& spec);
+
+ private:
+  Result<int32_t> bind_tensor(const gguf::TensorInfo& found, const TensorDecl& wanted,
+                              bool is_matrix, kernels::Backend& backend);
+
+  std::vector<kernels::Weight> bound_;
+  std::vector<std::unique_ptr<kernels::Buffer>> converted_;
+  uint64_t mapped_bytes_ = 0;
+  uint64_t converted_bytes_ = 0;
+};
+
+// Names of the tensors of the file that the spec does not declare (for `show`).
+std::vector<std::string> unused_tensors(const gguf::File& file, const ModelSpec& spec);
+
+}  // namespace llmrun::runtime
