@@ -2,6 +2,7 @@
 #pragma once
 
 #include "llmrun/error.h"             // IWYU pragma: export
+#include "llmrun/generation.h"        // IWYU pragma: export
 #include "llmrun/message.h"           // IWYU pragma: export
 #include "llmrun/model.h"             // IWYU pragma: export
 #include "llmrun/model_info.h"        // IWYU pragma: export

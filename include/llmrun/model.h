@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "llmrun/error.h"
+#include "llmrun/generation.h"  // IWYU pragma: export
 #include "llmrun/message.h"
 #include "llmrun/model_info.h"
 #include "llmrun/sampling_options.h"
@@ -50,53 +51,6 @@ struct RenderedChat {
   std::string text;
   std::vector<TokenId> tokens;  // special tokens in what the user wrote are plain text here
   std::string template_source;  // "option", "model", "built-in: llama3"
-};
-
-enum class StopReason : uint8_t { kEndOfTurn, kStopString, kTokenLimit, kContextFull, kCancelled };
-std::string_view to_string(StopReason reason);  // "end", "stop", "limit", "context", "cancelled"
-
-struct GenerateOptions {
-  SamplingOptions sampling;
-  int64_t max_tokens = -1;  // -1: until the end of turn or of the context
-  std::vector<std::string> stop;
-  bool ignore_end = false;  // goes on after an end-of-turn token (benchmarks)
-};
-
-// A piece of the answer as it comes: whole characters, never the beginning of a stop string.
-struct StreamEvent {
-  std::string_view text;
-  bool thinking = false;  // part of the thought, not of the answer
-};
-// Returns false to stop (kCancelled).
-using StreamCallback = std::function<bool(const StreamEvent&)>;
-
-// Where the context went, in tokens. Nothing is ever dropped without being counted here.
-struct ContextUsage {
-  int64_t context_tokens = 0;  // the size of the context
-  int64_t prompt = 0;          // tokens of this request's prompt …
-  int64_t cached = 0;          // … of which were still in the cache
-  int64_t thinking = 0;
-  int64_t answer = 0;
-  int64_t dropped = 0;
-};
-
-struct Timings {
-  double prompt_seconds = 0;  // reading the prompt's tokens that were not cached
-  double decode_seconds = 0;
-  int64_t prompt_tokens = 0;  // tokens read in prompt_seconds
-  int64_t decode_tokens = 0;
-  double first_token_seconds = 0;  // from the call to the first token
-};
-
-struct Generation {
-  std::string text;      // the answer, without the thought
-  std::string thinking;  // the thought, without its tags
-  std::vector<TokenId> tokens;
-  StopReason stop_reason = StopReason::kEndOfTurn;
-  std::string stop_string;  // which one, with kStopString
-  uint64_t seed = 0;        // the seed that was used
-  ContextUsage usage;
-  Timings timings;
 };
 
 // Rows of float32 logits.

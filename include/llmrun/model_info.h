@@ -74,6 +74,9 @@ struct ContextOptions {
   int64_t batch_tokens = 512;  // prompt tokens read in one pass
   std::string k_type = "f16";  // f32, f16, bf16, fp8, int8
   std::string v_type = "f16";
+  // Rows of logits that one pass gives at most; 0: enough to decode. Session::logits() is faster
+  // with more, at n_vocab * 4 bytes each.
+  int64_t logits_rows = 0;
 };
 inline constexpr int64_t kDefaultContextTokens = 8192;
 

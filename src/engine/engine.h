@@ -1,0 +1,53 @@
+// The engine: requests go in, a step at a time runs the model for all of them, answers come out.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/scheduler.h"
+#include "engine/sequence.h"
+#include "llmrun/error.h"
+#include "llmrun/generation.h"
+#include "runtime/model.h"
+
+namespace llmrun::engine {
+
+// Not thread-safe, except for the flag that run() looks at.
+class Engine {
+ public:
+  // `context` and the vocabulary's tokenizer must outlive this object.
+  Engine(runtime::Context& context, const Vocabulary& vocabulary);
+
+  // Checks a request and queues it. The sequence is valid until it is handed to take().
+  Result<Sequence*> submit(Request request);
+  // One forward pass over what the scheduler chose. False: nothing was left to do.
+  Result<bool> step();
+  // Removes a sequence that is done and gives its answer.
+  Result<Generation> take(Sequence* sequence);
+
+  // submit, step until it is done, take. `cancelled` is looked at between the steps.
+  Result<Generation> run(Request request, const std::atomic<bool>& cancelled);
+
+  // Raw logits of every position from an empty cache; rows arrive batch by batch.
+  using LogitsCallback = std::function<Result<void>(int64_t first_position, int64_t n_rows,
+                                                    std::span<const float> rows)>;
+  Result<void> logits(std::span<const TokenId> tokens, const LogitsCallback& on_rows,
+                      const std::atomic<bool>& cancelled);
+
+  // Forgets the conversations that are not running.
+  void clear() { scheduler_.slots().clear(); }
+  [[nodiscard]] int64_t cached_tokens() const { return scheduler_.slots().held_tokens(); }
+  [[nodiscard]] runtime::Context& context() { return context_; }
+
+ private:
+  runtime::Context& context_;
+  Vocabulary vocabulary_;
+  Scheduler scheduler_;
+  std::vector<std::unique_ptr<Sequence>> sequences_;
+};
+
+}  // namespace llmrun::engine
