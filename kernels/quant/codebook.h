@@ -43,7 +43,8 @@ inline float fit_iq4_scale(const float* x, int n) {
   const float magnitude = largest_magnitude(x, n);
   float best = 0.0F;
   double best_gain = 0.0;
-  for (const float sign : {1.0F, -1.0F}) {
+  const float signs[2] = {1.0F, -1.0F};
+  for (const float sign : signs) {
     for (int step = 0; step <= 16; ++step) {  // where the largest value falls: 100 to 148
       const float range = 100.0F + 3.0F * static_cast<float>(step);
       const float inv = sign * range * inverse(magnitude);

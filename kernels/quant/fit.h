@@ -39,6 +39,17 @@ inline void round_all(const float* x, int n, float scale, float offset, int low,
   }
 }
 
+// Squared error of scale * q.
+inline double squared_error(const float* x, const int8_t* q, int n, float scale) {
+  double error = 0.0;
+  for (int i = 0; i < n; ++i) {
+    const double difference =
+        static_cast<double>(x[i]) - static_cast<double>(scale) * static_cast<double>(q[i]);
+    error += difference * difference;
+  }
+  return error;
+}
+
 // Collects sum(x q) and sum(q q); with q fixed the best scale is their quotient, and the squared
 // error it leaves is sum(x x) - gain().
 struct ScaleFit {
@@ -61,7 +72,8 @@ inline float fit_scale(const float* x, int n, int low, int high) {
   }
   double best_gain = 0.0;
   float best = 0.0F;
-  for (const int end : {low, high}) {
+  const int ends[2] = {low, high};
+  for (const int end : ends) {
     if (end == 0) continue;
     for (int step = -8; step <= 8; ++step) {
       const float inv =
@@ -82,8 +94,40 @@ struct Affine {
   float offset = 0.0F;
 };
 
+// Rounds x to `from` * q, q in [0, high], and returns the least-squares line through those q, with
+// its squared error. A scale of 0: the q are all equal, or the line falls.
+inline Affine refit_affine(const float* x, int n, int high, bool negative_offset, Affine from,
+                           double& error) {
+  const float inv = inverse(from.scale);
+  ScaleFit sums;
+  double sum_q = 0.0;
+  double sum_x = 0.0;
+  double sum_xx = 0.0;
+  for (int i = 0; i < n; ++i) {
+    const int q = round_clamped((x[i] - from.offset) * inv, 0, high);
+    sums.add(x[i], q);
+    sum_q += q;
+    sum_x += static_cast<double>(x[i]);
+    sum_xx += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  }
+  const double determinant = n * sums.qq - sum_q * sum_q;
+  if (!(determinant > 0.0)) return {};
+  double scale = (n * sums.xq - sum_q * sum_x) / determinant;
+  double offset = (sums.qq * sum_x - sum_q * sums.xq) / determinant;
+  if (negative_offset && offset > 0.0) {
+    offset = 0.0;
+    scale = sums.xq / sums.qq;
+  }
+  if (!(scale > 0.0)) return {};
+  error = sum_xx + scale * scale * sums.qq + offset * offset * n - 2.0 * scale * sums.xq -
+          2.0 * offset * sum_x + 2.0 * scale * offset * sum_q;
+  return {static_cast<float>(scale), static_cast<float>(offset)};
+}
+
 // The scale and offset for which scale * q + offset, q in [0, high], comes nearest to x. With
-// `negative_offset` the offset is kept at 0 or below (the K types store its magnitude).
+// `negative_offset` the offset is kept at 0 or below (the K types store its magnitude). Starts
+// from grids over the range of x, a little wider, narrower and shifted, and improves each by
+// rounding and refitting in turn.
 inline Affine fit_affine(const float* x, int n, int high, bool negative_offset) {
   float lowest = x[0];
   float highest = x[0];
@@ -95,34 +139,20 @@ inline Affine fit_affine(const float* x, int n, int high, bool negative_offset) 
   if (!(highest > lowest)) return {0.0F, lowest};
   Affine best{(highest - lowest) / static_cast<float>(high), lowest};
   double best_error = -1.0;
-  for (int step = -10; step <= 10; ++step) {
-    const float inv =
-        (static_cast<float>(high) + 0.1F * static_cast<float>(step)) * inverse(highest - lowest);
-    ScaleFit about_zero;
-    double sum_q = 0.0;
-    double sum_x = 0.0;
-    double sum_xx = 0.0;
-    for (int i = 0; i < n; ++i) {
-      const int q = round_clamped((x[i] - lowest) * inv, 0, high);
-      about_zero.add(x[i], q);
-      sum_q += q;
-      sum_x += static_cast<double>(x[i]);
-      sum_xx += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-    }
-    const double determinant = n * about_zero.qq - sum_q * sum_q;
-    if (!(determinant > 0.0)) continue;
-    double scale = (n * about_zero.xq - sum_q * sum_x) / determinant;
-    double offset = (about_zero.qq * sum_x - sum_q * about_zero.xq) / determinant;
-    if (negative_offset && offset > 0.0) {
-      offset = 0.0;
-      scale = about_zero.xq / about_zero.qq;
-    }
-    const double error = sum_xx + scale * scale * about_zero.qq + offset * offset * n -
-                         2.0 * scale * about_zero.xq - 2.0 * offset * sum_x +
-                         2.0 * scale * offset * sum_q;
-    if (scale > 0.0 && (best_error < 0.0 || error < best_error)) {
-      best_error = error;
-      best = {static_cast<float>(scale), static_cast<float>(offset)};
+  for (int step = -4; step <= 4; ++step) {
+    for (int shift = -2; shift <= 2; ++shift) {
+      Affine fit;
+      fit.scale =
+          (highest - lowest) / (static_cast<float>(high) + 0.25F * static_cast<float>(step));
+      fit.offset = lowest + 0.25F * static_cast<float>(shift) * fit.scale;
+      for (int round = 0; round < 3; ++round) {
+        double error = 0.0;
+        fit = refit_affine(x, n, high, negative_offset, fit, error);
+        if (fit.scale == 0.0F) break;
+        if (best_error >= 0.0 && error >= best_error) continue;
+        best_error = error;
+        best = fit;
+      }
     }
   }
   return best;

@@ -41,13 +41,29 @@ struct IQ4_XS {
     unsigned high = 0;
     for (uint8_t& byte : block.scales_l) byte = 0;
     for (int g = 0; g < 8; ++g) {
-      const int scale = round_clamped(fits[g] * inverse(d), -32, 31);
+      const int scale = best_scale(in + 32 * g, d, round_clamped(fits[g] * inverse(d), -32, 31));
       const unsigned stored = static_cast<unsigned>(scale + 32);
       block.scales_l[g / 2] |= static_cast<uint8_t>((stored & 15U) << (4 * (g % 2)));
       high |= (stored >> 4) << (2 * g);
       pack_codes<32>(kIq4Values, in + 32 * g, d * static_cast<float>(scale), block.qs + 16 * g);
     }
     store_u16(block.scales_h, high);
+  }
+
+  // The integer scale around `middle` with the least error.
+  static int best_scale(const float* x, float d, int middle) {
+    int best = middle;
+    double best_error = codebook_error(kIq4Values, x, 32, d * static_cast<float>(middle));
+    const int others[2] = {middle - 1, middle + 1};
+    for (const int scale : others) {
+      if (scale < -32 || scale > 31) continue;
+      const double error = codebook_error(kIq4Values, x, 32, d * static_cast<float>(scale));
+      if (error < best_error) {
+        best_error = error;
+        best = scale;
+      }
+    }
+    return best;
   }
 
   static void dequantize(const Block& block, float* out) {

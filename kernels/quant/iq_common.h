@@ -96,17 +96,6 @@ inline EncodedVector encode_vector(const Grid<kEntries, kDim>& grid, const float
   return result;
 }
 
-// Squared error of scale * q.
-inline double squared_error(const float* x, const int8_t* q, int n, float scale) {
-  double error = 0.0;
-  for (int i = 0; i < n; ++i) {
-    const double difference =
-        static_cast<double>(x[i]) - static_cast<double>(scale) * static_cast<double>(q[i]);
-    error += difference * difference;
-  }
-  return error;
-}
-
 // The quantiser of all grid types: w = d * kScaleUnit * (2 s + 1) * q, s in [0, kScaleMax] per
 // group. `Coder` provides kGroup (values per scale), kScaleUnit, kScaleMax, kLargest (the largest
 // |q|), and

@@ -32,6 +32,31 @@ struct PackedScales {
   }
 };
 
+// The pair (d, dmin) for which d * scales[g] * q - dmin * minimums[g] is nearest to `in`, the
+// integers being given. Leaves d and dmin as they are where there is no single best pair.
+inline void refit_units(const float* in, int group_size, const uint8_t* scales,
+                        const uint8_t* minimums, const int8_t* q, Half& d, Half& dmin) {
+  double aa = 0.0;  // sums of products of a = scale * q, b = -minimum and x
+  double ab = 0.0;
+  double bb = 0.0;
+  double ax = 0.0;
+  double bx = 0.0;
+  for (int i = 0; i < kSuperBlock; ++i) {
+    const double a = scales[i / group_size] * q[i];
+    const double b = -minimums[i / group_size];
+    const auto x = static_cast<double>(in[i]);
+    aa += a * a;
+    ab += a * b;
+    bb += b * b;
+    ax += a * x;
+    bx += b * x;
+  }
+  const double determinant = aa * bb - ab * ab;
+  if (!(determinant > 1e-9 * aa * bb)) return;
+  d.set(static_cast<float>((bb * ax - ab * bx) / determinant));
+  dmin.set(static_cast<float>((aa * bx - ab * ax) / determinant));
+}
+
 // Fits a super-block of the form d * scale[g] * q - dmin * minimum[g], q in [0, q_max], with
 // integer scales and minimums in [0, s_max]; rounds q to what will be decoded.
 template <int kGroupSize>
@@ -46,21 +71,26 @@ inline void fit_k_affine(const float* in, int q_max, int s_max, Half& d, Half& d
     if (fits[g].scale > largest_scale) largest_scale = fits[g].scale;
     if (-fits[g].offset > largest_minimum) largest_minimum = -fits[g].offset;
   }
-  const float unit = d.set(largest_scale / static_cast<float>(s_max));
-  const float minimum_unit = dmin.set(largest_minimum / static_cast<float>(s_max));
+  d.set(largest_scale / static_cast<float>(s_max));
+  dmin.set(largest_minimum / static_cast<float>(s_max));
   for (int g = 0; g < kGroups; ++g) {
-    const float* x = in + g * kGroupSize;
-    int8_t* group = q + g * kGroupSize;
-    const int scale = round_clamped(fits[g].scale * inverse(unit), 0, s_max);
-    const int minimum = round_clamped(-fits[g].offset * inverse(minimum_unit), 0, s_max);
+    const int scale = round_clamped(fits[g].scale * inverse(d.get()), 0, s_max);
+    const int minimum = round_clamped(-fits[g].offset * inverse(dmin.get()), 0, s_max);
     scales[g] = static_cast<uint8_t>(scale);
     minimums[g] = static_cast<uint8_t>(minimum);
-    round_all(x, kGroupSize, unit * static_cast<float>(scale),
-              -minimum_unit * static_cast<float>(minimum), 0, q_max, group);
+  }
+  for (int round = 0; round < 2; ++round) {
+    for (int g = 0; g < kGroups; ++g) {
+      round_all(in + g * kGroupSize, kGroupSize, d.get() * static_cast<float>(scales[g]),
+                -(dmin.get() * static_cast<float>(minimums[g])), 0, q_max, q + g * kGroupSize);
+    }
+    if (round == 0) refit_units(in, kGroupSize, scales, minimums, q, d, dmin);
   }
 }
 
-// Fits d * scale[g] * q, q in [q_low, q_high], integer scales in [s_low, s_high].
+// Fits d * scale[g] * q, q in [q_low, q_high], integer scales in [s_low, s_high]: every group gets
+// its best real scale, these get a common unit, then each group the best of the nearby integers;
+// with those fixed the unit is refitted and everything rounded again.
 inline void fit_k_symmetric(const float* in, int group_size, int q_low, int q_high, int s_low,
                             int s_high, Half& d, int8_t* scales, int8_t* q) {
   const int groups = kSuperBlock / group_size;
@@ -68,12 +98,28 @@ inline void fit_k_symmetric(const float* in, int group_size, int q_low, int q_hi
   for (int g = 0; g < groups; ++g) {
     fits[g] = fit_scale(in + g * group_size, group_size, q_low, q_high);
   }
-  const float unit = d.set(fit_scale(fits, groups, s_low, s_high));
-  for (int g = 0; g < groups; ++g) {
-    const int scale = round_clamped(fits[g] * inverse(unit), s_low, s_high);
-    scales[g] = static_cast<int8_t>(scale);
-    round_all(in + g * group_size, group_size, unit * static_cast<float>(scale), 0.0F, q_low,
-              q_high, q + g * group_size);
+  d.set(fit_scale(fits, groups, s_low, s_high));
+  for (int round = 0; round < 2; ++round) {
+    const float unit = d.get();
+    ScaleFit whole;
+    for (int g = 0; g < groups; ++g) {
+      const float* x = in + g * group_size;
+      int8_t* group = q + g * group_size;
+      const int middle = round_clamped(fits[g] * inverse(unit), s_low, s_high);
+      double best_error = -1.0;
+      for (int s = middle - 1; s <= middle + 1; ++s) {
+        if (s < s_low || s > s_high) continue;
+        int8_t candidate[32];
+        round_all(x, group_size, unit * static_cast<float>(s), 0.0F, q_low, q_high, candidate);
+        const double error = squared_error(x, candidate, group_size, unit * static_cast<float>(s));
+        if (best_error >= 0.0 && error >= best_error) continue;
+        best_error = error;
+        scales[g] = static_cast<int8_t>(s);
+        for (int i = 0; i < group_size; ++i) group[i] = candidate[i];
+      }
+      for (int i = 0; i < group_size; ++i) whole.add(x[i], scales[g] * group[i]);
+    }
+    if (round == 0 && whole.qq > 0.0) d.set(whole.scale());
   }
 }
 

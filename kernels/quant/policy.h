@@ -19,7 +19,8 @@
 // instantiated with a policy are internal too, and no weak symbol can appear. The cost (a policy
 // is a different type in each file) is of no matter, because policies never cross a file border:
 // TensorType does. For the same reason these headers call no inline function of the standard
-// library (std::min, std::bit_cast, ...) and no container; C functions and builtins are fine.
+// library (std::min, std::bit_cast, a loop over {a, b}, ...) and no container; C functions and
+// builtins are fine.
 #pragma once
 
 #include <cstddef>
