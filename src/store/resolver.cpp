@@ -2,10 +2,10 @@
 #include "store/resolver.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <system_error>
 
+#include "base/edit_distance.h"
 #include "base/error.h"
 #include "store/catalog.h"
 #include "store/fetch.h"
@@ -20,22 +20,6 @@ constexpr size_t kMaxSuggestions = 3;
 
 bool looks_like_a_path(std::string_view text) {
   return text.find('/') != std::string_view::npos || text.ends_with(".gguf");
-}
-
-// Levenshtein distance.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, replaced});
-    }
-  }
-  return row.back();
 }
 
 // Known names, the nearest first.
