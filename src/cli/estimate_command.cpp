@@ -1,0 +1,264 @@
+// `llmrun estimate`: the rule of thumb for a number of parameters, the exact plan for a file.
+#include <optional>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/estimate_formula.h"
+#include "cli/json.h"
+#include "cli/model_argument.h"
+#include "cli/output.h"
+#include "cli/text_layout.h"
+#include "llmrun/model_info.h"
+
+namespace llmrun::cli {
+namespace {
+
+constexpr const char* kLegend =
+    "P: parameters. Q: bits per weight. 1.2: a fifth more for cache and buffers. 1 GB = 10^9 "
+    "bytes.\n";
+
+class EstimateCommand : public Command {
+ public:
+  EstimateCommand() {
+    description =
+        "For a number of parameters: M = P * 4 bytes * 1.2 / (32 / Q), with P parameters of Q bits "
+        "each. For a model file: the exact plan by component, the one the loader allocates.";
+    options.add_model_argument(&model_).required = false;
+    options.start_group("Rule of thumb");
+    add_count_option();
+    add_bits_option();
+    options.add_switch("table", 0, "a table of common sizes at 4, 8 and 16 bits", &table_);
+    options.start_group("Plan of a file");
+    context_.add_to(options);
+    options.add_integer("parallel", 0, "N", "conversations at the same time (default: 1)",
+                        &context_.context.max_sequences, {1, 4096});
+    options.start_group("Options");
+    add_fits_option();
+    add_json_option();
+    examples = {{"llmrun estimate --params 7B --bits 4", "4.2 GB, and how that comes about"},
+                {"llmrun estimate --params 7B --fits 8GiB", "how many bits a weight may have"},
+                {"llmrun estimate smollm2:135m --ctx 4096 --kv-type int8", "the plan of a file"}};
+  }
+
+  Result<void> execute() override {
+    LLMRUN_TRY(check());
+    if (!model_.empty()) return estimate_file();
+    if (table_) return print_table();
+    if (!parameters_) return print_largest();
+    if (fits_) return print_fitting();
+    return print_rule_of_thumb();
+  }
+
+ private:
+  void add_count_option() {
+    options.add_text("params", 'p', "P", "number of parameters: 7B, 1.5B, 135M", nullptr).set =
+        [this](std::string_view text) -> Result<void> {
+      LLMRUN_ASSIGN(const uint64_t count, parse_count(text));
+      if (count == 0) return make_error(ErrorCode::kUsage, "--params must be more than 0");
+      parameters_ = static_cast<double>(count);
+      return {};
+    };
+  }
+
+  void add_bits_option() {
+    options.add_text("bits", 'q', "Q", "bits per weight (default: 4, 8, 16 and 32)", nullptr).set =
+        [this](std::string_view text) -> Result<void> {
+      LLMRUN_ASSIGN(bits_, parse_number(text, "--bits", {0.5, 64}));
+      return {};
+    };
+  }
+
+  void add_fits_option() {
+    options.add_text("fits", 0, "SIZE", "tell what fits into this much memory: 8GiB, 24GB", nullptr)
+        .set = [this](std::string_view text) -> Result<void> {
+      LLMRUN_ASSIGN(fits_, parse_bytes(text));
+      return {};
+    };
+  }
+
+  // An option that would have no effect is an error.
+  [[nodiscard]] Result<void> check() const {
+    for (const char* name : {"ctx", "parallel", "batch", "kv-type", "k-type", "v-type"}) {
+      if (model_.empty() && options.given(name)) {
+        return make_error(ErrorCode::kUsage,
+                          "--{} has no effect without MODEL: the rule of thumb knows no context",
+                          name);
+      }
+    }
+    for (const char* name : {"params", "bits", "table"}) {
+      if (!model_.empty() && options.given(name)) {
+        return make_error(ErrorCode::kUsage,
+                          "--{} has no effect on a file, which says that itself; give either MODEL "
+                          "or --params",
+                          name);
+      }
+    }
+    if (table_ && (parameters_ || bits_ || fits_)) {
+      return make_error(ErrorCode::kUsage, "--table has its own sizes; give it alone");
+    }
+    if (model_.empty() && !parameters_ && !table_ && !fits_) {
+      return make_error(ErrorCode::kUsage,
+                        "give --params (as in --params 7B --bits 4), a MODEL, or --table");
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::vector<double> bits_or(std::span<const double> otherwise) const {
+    if (bits_) return {*bits_};
+    return {otherwise.begin(), otherwise.end()};
+  }
+
+  [[nodiscard]] Json row(double n_parameters, double bits) const {
+    const double n_bytes = rule_of_thumb_bytes(n_parameters, bits);
+    Json out = {{"params", n_parameters}, {"bits", bits}, {"bytes", n_bytes},
+                {"gigabytes", n_bytes / 1e9}};
+    if (fits_) out["fits"] = n_bytes <= static_cast<double>(*fits_);
+    return out;
+  }
+
+  void print_json(Json out) const {
+    out["formula"] = "M = P * 4 * 1.2 / (32 / Q)";
+    if (fits_) out["fits_bytes"] = *fits_;
+    print_json_text(to_text(out, 2), to_text(out));
+  }
+
+  Result<void> print_rule_of_thumb() {
+    static constexpr double kDefaultBits[] = {4, 8, 16, 32};
+    const std::vector<double> all_bits = bits_or(kDefaultBits);
+    if (json) {
+      Json out = {{"results", Json::array()}};
+      for (const double bits : all_bits) out["results"].push_back(row(*parameters_, bits));
+      print_json(out);
+      return {};
+    }
+    if (bits_) {
+      write_out(formula_with_numbers(*parameters_, *bits_));
+      print("\n{}", kLegend);
+      return {};
+    }
+    print("M = P * 4 bytes * 1.2 / (32 / Q), P = {}\n\n", format_parameters(*parameters_));
+    TextTable table;
+    table.add_column("bits", Align::kRight);
+    table.add_column("memory", Align::kRight);
+    table.add_column("calculation");
+    for (const double bits : all_bits) {
+      const std::string memory = format_gigabytes(rule_of_thumb_bytes(*parameters_, bits));
+      table.add_row({format_bits(bits), memory + " GB",
+                     fmt::format("{} * 4 bytes * 1.2 / (32 / {})", format_parameters(*parameters_),
+                                 format_bits(bits))});
+    }
+    print("{}\n{}", table.text(), kLegend);
+    return {};
+  }
+
+  Result<void> print_table() {
+    if (json) {
+      Json out = {{"results", Json::array()}};
+      for (const double size : kTableSizes) {
+        for (const double bits : kTableBits) out["results"].push_back(row(size, bits));
+      }
+      print_json(out);
+    } else {
+      print("M = P * 4 bytes * 1.2 / (32 / Q)\n\n{}\n{}", size_table(), kLegend);
+    }
+    return {};
+  }
+
+  // Which widths of the weights fit.
+  Result<void> print_fitting() {
+    const auto limit = static_cast<double>(*fits_);
+    const double most_bits = limit / rule_of_thumb_bytes(*parameters_, 1);
+    Json out = {{"results", Json::array()}, {"max_bits", most_bits}};
+    TextTable table;
+    table.add_column("bits", Align::kRight);
+    table.add_column("memory", Align::kRight);
+    table.add_column("fits");
+    std::string fitting;
+    for (const double bits : bits_or(kCommonBits)) {
+      const double n_bytes = rule_of_thumb_bytes(*parameters_, bits);
+      if (n_bytes <= limit) fitting += (fitting.empty() ? "" : ", ") + format_bits(bits);
+      out["results"].push_back(row(*parameters_, bits));
+      table.add_row({format_bits(bits), format_gigabytes(n_bytes) + " GB",
+                     n_bytes <= limit ? "yes" : "no"});
+    }
+    if (json) {
+      print_json(out);
+      return {};
+    }
+    print("{} parameters in {} ({} GB): {}\n\n{}\nThe most is {:.2f} bits per weight.\n",
+          format_parameters(*parameters_), format_bytes(*fits_), format_gigabytes(limit),
+          fitting.empty() ? "nothing fits" : "fits at " + fitting + " bits", table.text(),
+          most_bits);
+    return {};
+  }
+
+  // How many parameters fit.
+  Result<void> print_largest() {
+    const auto limit = static_cast<double>(*fits_);
+    Json out = {{"results", Json::array()}};
+    TextTable table;
+    table.add_column("bits", Align::kRight);
+    table.add_column("most parameters", Align::kRight);
+    for (const double bits : bits_or(kCommonBits)) {
+      const double most = limit / rule_of_thumb_bytes(1, bits);
+      out["results"].push_back({{"bits", bits}, {"max_params", most}});
+      table.add_row({format_bits(bits), format_count(static_cast<uint64_t>(most))});
+    }
+    if (json) {
+      print_json(out);
+    } else {
+      print("What fits into {} ({} GB):\n\n{}", format_bytes(*fits_), format_gigabytes(limit),
+            table.text());
+    }
+    return {};
+  }
+
+  Result<void> estimate_file() {
+    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const MemoryEstimate plan, estimate_memory(path, context_.context));
+    const uint64_t limit = fits_.value_or(plan.available_bytes);
+    const bool fits = plan.total_bytes <= limit;
+    if (json) {
+      Json out = {{"model", path.string()}, {"context_tokens", plan.context_tokens},
+                  {"components", Json::array()}};
+      for (const MemoryItem& item : plan.items) {
+        out["components"].push_back(
+            {{"component", item.component}, {"bytes", item.bytes}, {"detail", item.detail}});
+      }
+      out["total_bytes"] = plan.total_bytes;
+      out["available_bytes"] = plan.available_bytes;
+      if (fits_) out["fits_bytes"] = *fits_;
+      out["fits"] = fits;
+      print_json_text(to_text(out, 2), to_text(out));
+      return {};
+    }
+    TextTable table;
+    table.add_column("component");
+    table.add_column("memory", Align::kRight);
+    table.add_column("detail");
+    for (const MemoryItem& item : plan.items) {
+      table.add_row({item.component, format_bytes(item.bytes), item.detail});
+    }
+    table.add_row({"total", format_bytes(plan.total_bytes),
+                   fmt::format("{} bytes, {} tokens of context, {} at a time", plan.total_bytes,
+                               plan.context_tokens, context_.context.max_sequences)});
+    print("{}\n{}: {} {} {}\n", table.text(), path.filename().string(),
+          fits ? "fits into" : "does not fit into", format_bytes(limit),
+          fits_ ? "" : "that are free on this machine");
+    return {};
+  }
+
+  std::string model_;
+  ContextFlags context_;
+  std::optional<double> parameters_;
+  std::optional<double> bits_;
+  std::optional<uint64_t> fits_;
+  bool table_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_estimate_command() { return std::make_unique<EstimateCommand>(); }
+
+}  // namespace llmrun::cli

@@ -1,0 +1,51 @@
+// The shared options and the way from a model's name to its file.
+#include "cli/model_argument.h"
+
+#include "base/error.h"
+#include "store/resolver.h"
+
+namespace llmrun::cli {
+
+Result<std::filesystem::path> find_model(const std::string& name) {
+  return store::resolve_model(name, {});
+}
+
+void LoadFlags::add_to(OptionTable& options) {
+  options.add_integer("threads", 't', "N", "threads to compute with (default: one per core)",
+                      &threads, {1, 1024});
+  options.add_choice("device", 0, {"auto", "cpu"}, "where to compute (default: auto)",
+                     &load.device);
+  options.add_text("cpu-target", 0, "NAME",
+                   "instruction set to compute with, one that 'llmrun doctor' lists (default: the "
+                   "best of this machine)",
+                   &load.cpu_target);
+}
+
+LoadOptions LoadFlags::value() const {
+  LoadOptions options = load;
+  options.threads = static_cast<int>(threads);
+  return options;
+}
+
+void ContextFlags::add_to(OptionTable& options, bool with_context_size) {
+  static const std::vector<std::string> kTypes = {"f32", "f16", "bf16", "fp8", "int8"};
+  if (with_context_size) {
+    options.add_integer("ctx", 'c', "N",
+                        "tokens the context holds (default: the model's own, at most 8192)",
+                        &context.context_tokens, {1, int64_t{1} << 40});
+    options.find("ctx")->alias = "context";
+  }
+  options.add_integer("batch", 'b', "N", "prompt tokens read in one pass (default: 512)",
+                      &context.batch_tokens, {1, 65536});
+  Option& both = options.add_choice("kv-type", 0, kTypes,
+                                    "type of the cached keys and values (default: f16)", nullptr);
+  both.set = [this](std::string_view type) -> Result<void> {
+    context.k_type = type;
+    context.v_type = type;
+    return {};
+  };
+  options.add_choice("k-type", 0, kTypes, "type of the cached keys alone", &context.k_type);
+  options.add_choice("v-type", 0, kTypes, "type of the cached values alone", &context.v_type);
+}
+
+}  // namespace llmrun::cli
