@@ -98,8 +98,8 @@ Result<ContextPlan> plan_context(const ModelSpec& spec, const Weights& weights,
   const int64_t per_sequence =
       (options.context_tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
   plan.n_pages = options.max_sequences * per_sequence;
-  const auto kv_bytes = checked_mul(static_cast<uint64_t>(plan.n_pages),
-                                              static_cast<uint64_t>(plan.kv.page_bytes));
+  const auto kv_bytes =
+      checked_mul(static_cast<uint64_t>(plan.n_pages), static_cast<uint64_t>(plan.kv.page_bytes));
   if (plan.n_pages > INT32_MAX || !kv_bytes || *kv_bytes > INT64_MAX) {
     return make_error(ErrorCode::kOutOfMemory,
                       "{} sequences of {} tokens need more memory than any machine has; ask for a "

@@ -54,7 +54,7 @@ struct Pass {
   std::span<const PassChunk> chunks{};
   std::span<const int32_t> ids{};        // [n_tokens]
   std::span<const int32_t> positions{};  // [n_tokens]
-  size_t layer = 0;                    // the one being run
+  size_t layer = 0;                      // the one being run
 
   [[nodiscard]] bool measuring() const { return cache == nullptr; }
 };

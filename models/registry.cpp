@@ -1,0 +1,91 @@
+// The table of architectures, made from registry.def.
+#include "models/registry.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "base/error.h"
+#include "runtime/model_metadata.h"
+#include "runtime/spec_check.h"
+
+namespace llmrun::models {
+
+using runtime::ModelMetadata;
+using runtime::ModelSpec;
+
+#define LLMRUN_ARCHITECTURE(name, stem) ModelSpec build_##stem(ModelMetadata& m);
+#include "models/registry.def"
+#undef LLMRUN_ARCHITECTURE
+
+namespace {
+
+struct Entry {
+  std::string_view name;
+  ModelSpec (*build)(ModelMetadata&);
+};
+
+constexpr auto kEntries = std::to_array<Entry>({
+#define LLMRUN_ARCHITECTURE(name, stem) {name, &build_##stem},
+#include "models/registry.def"
+#undef LLMRUN_ARCHITECTURE
+});
+
+// Edits that turn a into b (Levenshtein).
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+std::vector<std::string_view> nearest(std::string_view name) {
+  std::vector<std::string_view> names = registered_architectures();
+  name = name.substr(0, 64);
+  std::stable_sort(names.begin(), names.end(), [&](std::string_view a, std::string_view b) {
+    return distance(name, a) < distance(name, b);
+  });
+  names.resize(std::min<size_t>(names.size(), 3));
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string_view> registered_architectures() {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : kEntries) names.push_back(entry.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<ModelSpec> build_spec(const gguf::File& file) {
+  auto name = file.metadata().get<std::string>("general.architecture");
+  if (!name) return with_context(std::move(name).error(), file.path());
+  const auto* const entry = std::find_if(kEntries.begin(), kEntries.end(),
+                                         [&](const Entry& e) { return e.name == *name; });
+  if (entry == kEntries.end()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "this build does not know the architecture \"{}\" of {}; the nearest of the "
+                      "{} it knows are {}",
+                      name->substr(0, 64), file.path().empty() ? "the model" : file.path(),
+                      kEntries.size(), fmt::join(nearest(*name), ", "));
+  }
+  ModelMetadata metadata(file);
+  LLMRUN_TRY(metadata.status());
+  ModelSpec spec = entry->build(metadata);
+  LLMRUN_TRY(metadata.status());
+  LLMRUN_TRY(runtime::check_spec(spec));
+  return spec;
+}
+
+}  // namespace llmrun::models
