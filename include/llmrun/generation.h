@@ -8,13 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "llmrun/export.h"
 #include "llmrun/message.h"
 #include "llmrun/sampling_options.h"
 
 namespace llmrun {
 
 enum class StopReason : uint8_t { kEndOfTurn, kStopString, kTokenLimit, kContextFull, kCancelled };
-std::string_view to_string(StopReason reason);  // "end", "stop", "limit", "context", "cancelled"
+LLMRUN_API std::string_view to_string(
+    StopReason reason);  // "end", "stop", "limit", "context", "cancelled"
 
 struct GenerateOptions {
   SamplingOptions sampling;

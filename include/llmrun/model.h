@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "llmrun/error.h"
+#include "llmrun/export.h"
 #include "llmrun/generation.h"  // IWYU pragma: export
 #include "llmrun/message.h"
 #include "llmrun/model_info.h"
@@ -44,7 +45,8 @@ struct RenderOptions {
   std::string variables_json;           // a JSON object of further variables, or empty
   std::optional<bool> enable_thinking;  // the variable of that name, when set
   std::string template_override;        // Jinja text used in place of the model's
-  std::optional<int64_t> now;           // seconds since 1970 for strftime_now; none: the clock
+  // Seconds since 1970 for strftime_now, told in UTC; none: the clock, in local time.
+  std::optional<int64_t> now;
 };
 
 struct RenderedChat {
@@ -61,7 +63,7 @@ struct LogitRows {
 };
 
 // One conversation's cache. A prompt that begins like the last one is not read again.
-class Session {
+class LLMRUN_API Session {
  public:
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -88,12 +90,13 @@ class Session {
 
  private:
   friend class Model;
+  friend struct Access;
   struct Impl;
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 
-class Model {
+class LLMRUN_API Model {
  public:
   static Result<Model> open(const std::filesystem::path& path, const LoadOptions& options = {});
   // Only what tokenize, detokenize and render_chat need: opens in milliseconds.
@@ -122,6 +125,8 @@ class Model {
   Result<Session> new_session(const ContextOptions& options = {}) const;
 
  private:
+  friend class Session;
+  friend struct Access;  // lets the instruments of tools.h in
   struct Impl;
   explicit Model(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;

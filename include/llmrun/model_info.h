@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "llmrun/error.h"
+#include "llmrun/export.h"
 
 namespace llmrun {
 
@@ -53,19 +54,20 @@ struct ModelInfo {
 };
 
 // Reads the file's directory (no weights).
-Result<ModelInfo> inspect_model(const std::filesystem::path& path);
+LLMRUN_API Result<ModelInfo> inspect_model(const std::filesystem::path& path);
 
 // One tensor decoded to float32, shape outermost first.
 struct DecodedTensor {
   std::vector<int64_t> shape;
   std::vector<float> values;
 };
-Result<DecodedTensor> decode_tensor(const std::filesystem::path& path, const std::string& name);
+LLMRUN_API Result<DecodedTensor> decode_tensor(const std::filesystem::path& path,
+                                               const std::string& name);
 
 // ---- memory ------------------------------------------------------------------------------------
 
 // M = P * 4 * 1.2 / (32 / Q): the rule of thumb, in bytes, for P parameters of Q bits.
-double rule_of_thumb_bytes(double n_parameters, double bits);
+LLMRUN_API double rule_of_thumb_bytes(double n_parameters, double bits);
 
 struct ContextOptions {
   int64_t context_tokens =
@@ -93,7 +95,7 @@ struct MemoryEstimate {
   bool fits = false;
 };
 // The exact plan, on the file as it is, without loading it.
-Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,
-                                       const ContextOptions& options);
+LLMRUN_API Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,
+                                                  const ContextOptions& options);
 
 }  // namespace llmrun

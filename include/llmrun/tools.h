@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "llmrun/error.h"
+#include "llmrun/export.h"
 #include "llmrun/model.h"
 
 namespace llmrun {
@@ -20,9 +21,9 @@ struct TemplateCase {
   std::string name;        // for error messages
   std::string input_json;  // the object
   std::string bos_token, eos_token;
-  std::optional<int64_t> now;
+  std::optional<int64_t> now;  // seconds since 1970, told in UTC
 };
-Result<std::string> render_template(const TemplateCase& input);
+LLMRUN_API Result<std::string> render_template(const TemplateCase& input);
 
 struct BenchOptions {
   std::vector<int64_t> prompt_tokens = {512};
@@ -47,11 +48,11 @@ struct MachinePeak {
   double int8_gigaops_per_second = 0;
   double f32_gigaflops_per_second = 0;
 };
-Result<std::vector<BenchResult>> bench(const Model& model, const BenchOptions& options,
-                                       const MachinePeak& peak,
-                                       const std::function<void(std::string_view)>& progress = {});
+LLMRUN_API Result<std::vector<BenchResult>> bench(
+    const Model& model, const BenchOptions& options, const MachinePeak& peak,
+    const std::function<void(std::string_view)>& progress = {});
 // Measures each CPU target that this machine has (about a second each); the best one first.
-std::vector<MachinePeak> measure_machine(int threads);
+LLMRUN_API std::vector<MachinePeak> measure_machine(int threads);
 
 struct Perplexity {
   double perplexity = 0;
@@ -60,7 +61,7 @@ struct Perplexity {
   int64_t n_tokens = 0;
 };
 // Over windows of context_tokens with no overlap; the second half of each window is scored.
-Result<Perplexity> perplexity(
+LLMRUN_API Result<Perplexity> perplexity(
     const Model& model, std::string_view text, int64_t context_tokens,
     const std::function<void(const Perplexity&, double share)>& progress = {});
 
@@ -79,8 +80,8 @@ struct MachineInfo {
   uint64_t memory_bytes = 0;
   uint64_t available_bytes = 0;
 };
-MachineInfo describe_machine();
+LLMRUN_API MachineInfo describe_machine();
 
-std::string_view version();  // "0.1.0"
+LLMRUN_API std::string_view version();  // "0.1.0"
 
 }  // namespace llmrun

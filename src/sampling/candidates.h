@@ -70,6 +70,10 @@ class Candidates {
   size_t sorted_ = 0;  // so many at the front are the best ones, in order
 };
 
+// Memory that one token of the vocabulary takes here and in the counts of the chain.
+inline constexpr uint64_t kBytesPerCandidate =
+    sizeof(Candidate) + 2 * sizeof(double) + sizeof(int32_t);
+
 // Better candidates come first.
 inline bool better(const Candidate& a, const Candidate& b) {
   return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);

@@ -1,0 +1,158 @@
+// Speed of prompts and of decoding, at given depths, as shares of what the machine can do.
+#include <chrono>
+#include <cmath>
+
+#include "api/model_impl.h"
+#include "api/open_file.h"
+#include "base/error.h"
+#include "llmrun/tools.h"
+
+namespace llmrun {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kMaxTokens = int64_t{1} << 24;
+
+// Ids that look like text to the caches and never depend on a tokenizer.
+std::vector<TokenId> some_tokens(int64_t n, int64_t n_vocab) {
+  std::vector<TokenId> tokens;
+  uint64_t state = 88172645463325252U;
+  for (int64_t i = 0; i < n; ++i) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    tokens.push_back(static_cast<TokenId>(state % static_cast<uint64_t>(n_vocab)));
+  }
+  return tokens;
+}
+
+class Bench {
+ public:
+  Bench(const ModelImpl& model, const MachinePeak& peak) : model_(model), peak_(peak) {}
+
+  Result<void> open(const BenchOptions& options) {
+    int64_t most = 0;
+    for (const int64_t n : options.prompt_tokens) most = std::max(most, n);
+    for (const int64_t n : options.decode_tokens) most = std::max(most, n);
+    int64_t depth = 0;
+    for (const int64_t n : options.depths) depth = std::max(depth, n);
+    if (most < 1 || most > kMaxTokens || depth < 0 || depth > kMaxTokens ||
+        options.repetitions < 1) {
+      return make_error(ErrorCode::kUsage,
+                        "A benchmark needs 1 to {} tokens, depths of 0 to {} and 1 repetition or "
+                        "more.",
+                        kMaxTokens, kMaxTokens);
+    }
+    LLMRUN_ASSIGN(runtime::Model * model, model_.need_weights());
+    ContextOptions context;
+    context.context_tokens = depth + most;
+    context.logits_rows = 1;
+    LLMRUN_ASSIGN(const auto wanted, context_options(context, model->spec()));
+    LLMRUN_ASSIGN(context_, model->new_context(wanted));
+    LLMRUN_ASSIGN(sequence_, context_->open_sequence());
+    tokens_ = some_tokens(depth + most, model->spec().n_vocab);
+    cost_ = token_cost(model_.file, model->spec());
+    LLMRUN_ASSIGN(const auto plan, model->plan(wanted));
+    for (const runtime::PlanItem& item : plan.items) {
+      if (item.component == "KV cache") cache_bytes_per_token_ = item.bytes / (depth + most);
+    }
+    return {};
+  }
+
+  // One test: `n` tokens after `depth`, in chunks of the batch size or one by one.
+  Result<BenchResult> run(int64_t n, int64_t depth, bool decode, int repetitions) {
+    BenchResult result;
+    result.test = fmt::format("{}{}", decode ? "tg" : "pp", n);
+    if (depth > 0) result.test += fmt::format("@d{}", depth);
+    LLMRUN_TRY(context_->truncate(sequence_, 0));
+    LLMRUN_TRY(feed(depth, context_->options().batch_tokens));
+    // The first run warms the caches and the clock of the CPU; it is not counted.
+    for (int i = -1; i < repetitions; ++i) {
+      LLMRUN_TRY(context_->truncate(sequence_, depth));
+      const auto start = Clock::now();
+      LLMRUN_TRY(feed(i < 0 && decode ? std::min<int64_t>(n, 16) : n,
+                      decode ? 1 : context_->options().batch_tokens));
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      if (i >= 0) result.samples.push_back(static_cast<double>(n) / seconds);
+    }
+    summarise(result, n, depth, decode);
+    return result;
+  }
+
+ private:
+  Result<void> feed(int64_t n, int64_t chunk) {
+    int64_t at = context_->length(sequence_);
+    for (const int64_t end = at + n; at < end;) {
+      const int64_t now = std::min(chunk, end - at);
+      runtime::Batch batch;
+      batch.chunks.push_back(
+          {sequence_, std::span(tokens_).subspan(static_cast<size_t>(at), static_cast<size_t>(now)),
+           runtime::WantedLogits::kLast});
+      LLMRUN_TRY(context_->forward(batch));
+      at += now;
+    }
+    return {};
+  }
+
+  void summarise(BenchResult& result, int64_t n, int64_t depth, bool decode) const {
+    const auto count = static_cast<double>(result.samples.size());
+    double sum = 0;
+    for (const double sample : result.samples) sum += sample;
+    result.tokens_per_second = sum / count;
+    double squares = 0;
+    for (const double sample : result.samples) {
+      squares += (sample - result.tokens_per_second) * (sample - result.tokens_per_second);
+    }
+    result.stddev = count > 1 ? std::sqrt(squares / (count - 1)) : 0;
+    if (decode) {
+      // On average half of the new tokens are in the cache already.
+      const double cache = static_cast<double>(cache_bytes_per_token_) *
+                           (static_cast<double>(depth) + static_cast<double>(n) / 2);
+      result.gigabytes_per_second =
+          (static_cast<double>(cost_.weight_bytes) + cache) * result.tokens_per_second * 1e-9;
+      if (peak_.read_gigabytes_per_second > 0) {
+        result.share_of_bandwidth = result.gigabytes_per_second / peak_.read_gigabytes_per_second;
+      }
+    } else {
+      result.gigaops_per_second =
+          2.0 * static_cast<double>(cost_.multiplications) * result.tokens_per_second * 1e-9;
+      const bool is_float = cost_.float_bytes * 2 > cost_.weight_bytes;
+      const double peak = is_float ? peak_.f32_gigaflops_per_second : peak_.int8_gigaops_per_second;
+      if (peak > 0) result.share_of_peak = result.gigaops_per_second / peak;
+    }
+  }
+
+  const ModelImpl& model_;
+  const MachinePeak& peak_;
+  std::unique_ptr<runtime::Context> context_;
+  runtime::SequenceId sequence_ = 0;
+  std::vector<TokenId> tokens_;
+  TokenCost cost_;
+  uint64_t cache_bytes_per_token_ = 0;
+};
+
+}  // namespace
+
+Result<std::vector<BenchResult>> bench(const Model& model, const BenchOptions& options,
+                                       const MachinePeak& peak,
+                                       const std::function<void(std::string_view)>& progress) {
+  Bench run(Access::of(model), peak);
+  LLMRUN_TRY(run.open(options));
+  std::vector<BenchResult> results;
+  for (const int64_t depth : options.depths) {
+    for (const bool decode : {false, true}) {
+      for (const int64_t n : decode ? options.decode_tokens : options.prompt_tokens) {
+        if (n <= 0) continue;  // "-p 0": no such test
+        if (progress) {
+          progress(fmt::format("{}{} at depth {}", decode ? "tg" : "pp", n, depth));
+        }
+        LLMRUN_ASSIGN(auto result, run.run(n, depth, decode, options.repetitions));
+        results.push_back(std::move(result));
+      }
+    }
+  }
+  return results;
+}
+
+}  // namespace llmrun

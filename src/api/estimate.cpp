@@ -1,0 +1,168 @@
+// Memory: the rule of thumb, the exact plan, and what one token costs.
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+
+#include "api/open_file.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "kernels/tensor_type.h"
+#include "llmrun/model_info.h"
+#include "models/registry.h"
+#include "sampling/candidates.h"
+
+namespace llmrun {
+namespace {
+
+Result<kernels::CacheType> cache_type(const char* which, const std::string& name) {
+  using kernels::CacheType;
+  constexpr std::pair<std::string_view, CacheType> kTypes[] = {{"f32", CacheType::kF32},
+                                                               {"f16", CacheType::kF16},
+                                                               {"bf16", CacheType::kBf16},
+                                                               {"fp8", CacheType::kFp8E4m3},
+                                                               {"int8", CacheType::kInt8}};
+  for (const auto& [known, type] : kTypes) {
+    if (known == name) return type;
+  }
+  return make_error(ErrorCode::kUsage,
+                    "'{}' is no type of {}: it can be f32, f16, bf16, fp8, int8.", name, which);
+}
+
+// A line "key:   123 kB" of /proc/meminfo, or a file that holds one number, in bytes.
+uint64_t meminfo(std::string_view key) {
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  while (file >> word) {
+    uint64_t kilobytes = 0;
+    if (word == key && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+uint64_t number_in(const char* path) {
+  std::ifstream file(path);
+  uint64_t number = 0;
+  return file >> number ? number : 0;  // "max" and a missing file are 0: no limit
+}
+
+// Expert stacks of a layer, of which a token reads only some.
+std::set<std::string> expert_tensors(const runtime::LayerSpec& layer) {
+  std::set<std::string> names;
+  if (const auto* moe = std::get_if<runtime::MoeFfn>(&layer.ffn)) {
+    for (const runtime::Linear* linear : {&moe->gate, &moe->up, &moe->down, &moe->gate_up}) {
+      if (linear->declared()) names.insert(linear->weight.name);
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+double rule_of_thumb_bytes(double n_parameters, double bits) {
+  return n_parameters * 4.0 * 1.2 / (32.0 / bits);
+}
+
+uint64_t available_memory() {
+  const uint64_t machine = meminfo("MemAvailable:");
+  const uint64_t limit = number_in("/sys/fs/cgroup/memory.max");
+  const uint64_t used = number_in("/sys/fs/cgroup/memory.current");
+  if (limit == 0) return machine;
+  return std::min(machine, limit > used ? limit - used : 0);
+}
+
+uint64_t total_memory() {
+  const uint64_t machine = meminfo("MemTotal:");
+  const uint64_t limit = number_in("/sys/fs/cgroup/memory.max");
+  return limit == 0 ? machine : std::min(machine, limit);
+}
+
+Result<runtime::ContextOptions> context_options(const ContextOptions& options,
+                                                const runtime::ModelSpec& spec) {
+  runtime::ContextOptions wanted;
+  wanted.context_tokens = options.context_tokens;
+  if (wanted.context_tokens == 0) {
+    wanted.context_tokens = spec.context_length > 0
+                                ? std::min(spec.context_length, kDefaultContextTokens)
+                                : kDefaultContextTokens;
+  }
+  wanted.max_sequences = options.max_sequences;
+  wanted.batch_tokens = std::min(
+      options.batch_tokens, wanted.context_tokens * std::max<int64_t>(1, options.max_sequences));
+  // A row of logits is as wide as the vocabulary, so there are few of them.
+  constexpr int64_t kDefaultLogitsRows = 8;
+  wanted.logits_rows = options.logits_rows > 0
+                           ? options.logits_rows
+                           : std::max(kDefaultLogitsRows, options.max_sequences);
+  LLMRUN_ASSIGN(wanted.k_type, cache_type("the keys", options.k_type));
+  LLMRUN_ASSIGN(wanted.v_type, cache_type("the values", options.v_type));
+  return wanted;
+}
+
+Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::ContextOptions& options,
+                                uint64_t vocabulary_bytes) {
+  LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model.plan(options));
+  MemoryEstimate result;
+  for (const runtime::PlanItem& item : plan.items) {
+    result.items.push_back({item.component, item.bytes, item.detail});
+  }
+  const auto n_vocab = static_cast<uint64_t>(model.spec().n_vocab);
+  if (vocabulary_bytes > 0) {
+    result.items.push_back(
+        {"tokenizer", vocabulary_bytes, fmt::format("{} tokens and their index", n_vocab)});
+  }
+  result.items.push_back(
+      {"sampler",
+       n_vocab * sampling::kBytesPerCandidate * static_cast<uint64_t>(plan.max_sequences),
+       fmt::format("{} candidates per sequence", n_vocab)});
+  for (const MemoryItem& item : result.items) result.total_bytes += item.bytes;
+  result.available_bytes = available_memory();
+  result.context_tokens = plan.context_tokens;
+  result.fits = result.total_bytes <= result.available_bytes;
+  return result;
+}
+
+Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,
+                                       const ContextOptions& options) {
+  LLMRUN_ASSIGN(const gguf::File file, open_gguf(path));
+  auto spec = models::build_spec(file);
+  if (!spec) return with_context(spec.error(), path.string());
+  LLMRUN_ASSIGN(const auto wanted, context_options(options, *spec));
+  LLMRUN_ASSIGN(const auto backend, kernels::make_backend("cpu", {}));
+  auto model = runtime::Model::load(file, *backend, std::move(*spec));
+  if (!model) return with_context(model.error(), path.string());
+  LLMRUN_ASSIGN(const LoadedTokenizer tokenizer, load_tokenizer(file));
+  return estimate(**model, wanted, tokenizer.bytes);
+}
+
+TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec) {
+  // name -> share of the tensor that one token reads
+  std::map<std::string, double> shares;
+  runtime::ModelSpec copy = spec;
+  runtime::for_each_tensor(copy, [&](runtime::TensorDecl& tensor, bool is_matrix) {
+    if (is_matrix) shares[tensor.name] = 1.0;
+  });
+  for (const runtime::LayerSpec& layer : spec.layers) {
+    const auto* moe = std::get_if<runtime::MoeFfn>(&layer.ffn);
+    for (const std::string& name : expert_tensors(layer)) {
+      shares[name] = static_cast<double>(moe->n_used) / static_cast<double>(moe->n_experts);
+    }
+  }
+  const std::string& table = spec.embedding.table.name;
+  if (table != spec.head.output.weight.name) shares[table] = 0.0;  // one row: nothing
+  shares[spec.embedding.positions.name] = 0.0;
+
+  TokenCost cost;
+  for (const auto& [name, share] : shares) {
+    const gguf::TensorInfo* tensor = file.find_tensor(name);
+    if (tensor == nullptr) continue;
+    const auto bytes = static_cast<uint64_t>(share * static_cast<double>(tensor->size_bytes));
+    const auto type = quant::tensor_type_from_gguf_id(tensor->type);
+    cost.weight_bytes += bytes;
+    cost.multiplications += static_cast<uint64_t>(share * static_cast<double>(tensor->n_elements));
+    if (type && quant::traits(*type).is_float) cost.float_bytes += bytes;
+  }
+  return cost;
+}
+
+}  // namespace llmrun

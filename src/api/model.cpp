@@ -1,0 +1,168 @@
+// Model: open, tokenize, detokenize, recommend.
+#include "llmrun/model.h"
+
+#include <chrono>
+
+#include "api/model_impl.h"
+#include "api/open_file.h"
+#include "base/error.h"
+#include "models/registry.h"
+#include "sampling/options.h"
+
+namespace llmrun {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// A number of the file's general.sampling keys, whatever numeric type it is stored in.
+std::optional<double> number(const gguf::Metadata& metadata, std::string_view key) {
+  if (!metadata.contains(key)) return std::nullopt;
+  if (const auto value = metadata.get<double>(key)) return *value;
+  if (const auto value = metadata.get<int64_t>(key)) return static_cast<double>(*value);
+  return std::nullopt;
+}
+
+// Sets one option when the file recommends a value in the option's range.
+template <typename T>
+void recommend(const gguf::Metadata& metadata, std::string_view key, T SamplingOptions::*field,
+               SamplingOptions& options) {
+  const auto value = number(metadata, key);
+  if (!value) return;
+  if constexpr (std::is_integral_v<T>) {
+    if (!(*value >= INT32_MIN && *value <= INT32_MAX)) return;
+  }
+  SamplingOptions changed = options;
+  changed.*field = static_cast<T>(*value);
+  if (sampling::validate(changed)) options = changed;
+}
+
+}  // namespace
+
+Result<const tokenizer::Tokenizer*> Model::Impl::need_tokenizer() const {
+  if (tokenizer != nullptr) return tokenizer.get();
+  return with_context({ErrorCode::kUnsupported,
+                       fmt::format("This model has no tokenizer ({}); it can be used by token ids "
+                                   "only.",
+                                   why_no_tokenizer),
+                       {}},
+                      info.path.string());
+}
+
+Result<runtime::Model*> Model::Impl::need_weights() const {
+  if (model != nullptr) return model.get();
+  return make_error(ErrorCode::kUsage,
+                    "This model was opened for its vocabulary only; use Model::open() to run it.");
+}
+
+Model::Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+Result<Model> Model::open(const std::filesystem::path& path, const LoadOptions& options) {
+  const auto start = Clock::now();
+  LLMRUN_ASSIGN(gguf::File file, open_gguf(path));
+  auto impl = std::make_shared<Impl>(std::move(file));
+  auto spec = models::build_spec(impl->file);
+  if (!spec) return with_context(spec.error(), path.string());
+  impl->info = describe_file(impl->file, path, &*spec, {});
+  LLMRUN_ASSIGN(impl->backend,
+                kernels::make_backend(options.device == "auto" ? "cpu" : options.device,
+                                      {options.threads, options.cpu_target}));
+  auto model = runtime::Model::load(impl->file, *impl->backend, std::move(*spec));
+  if (!model) return with_context(model.error(), path.string());
+  impl->model = std::move(*model);
+  LLMRUN_ASSIGN(auto tokenizer, load_tokenizer(impl->file));
+  impl->tokenizer = std::move(tokenizer.tokenizer);
+  impl->why_no_tokenizer = std::move(tokenizer.why_not);
+  impl->vocabulary_bytes = tokenizer.bytes;
+  impl->load_seconds = seconds_since(start);
+  return Model(std::move(impl));
+}
+
+Result<Model> Model::open_vocabulary(const std::filesystem::path& path) {
+  const auto start = Clock::now();
+  LLMRUN_ASSIGN(gguf::File file, open_gguf(path));
+  auto impl = std::make_shared<Impl>(std::move(file));
+  impl->info = describe_file(impl->file, path, nullptr, "opened for its vocabulary only");
+  LLMRUN_ASSIGN(auto tokenizer, load_tokenizer(impl->file));
+  impl->tokenizer = std::move(tokenizer.tokenizer);
+  impl->why_no_tokenizer = std::move(tokenizer.why_not);
+  impl->vocabulary_bytes = tokenizer.bytes;
+  impl->load_seconds = seconds_since(start);
+  return Model(std::move(impl));
+}
+
+const ModelInfo& Model::info() const { return impl_->info; }
+
+std::string Model::device() const {
+  if (impl_->backend == nullptr) return "none";
+  const int threads = impl_->backend->threads();
+  return fmt::format("{} ({}, {} thread{})", impl_->backend->name(), impl_->backend->target(),
+                     threads, threads == 1 ? "" : "s");
+}
+
+double Model::load_seconds() const { return impl_->load_seconds; }
+
+uint64_t Model::bytes_per_token() const {
+  if (impl_->model == nullptr) return 0;
+  return token_cost(impl_->file, impl_->model->spec()).weight_bytes;
+}
+
+// The keys are those that GGUF converters write from a model's generation_config.json.
+SamplingOptions Model::recommended_sampling() const {
+  const gguf::Metadata& metadata = impl_->file.metadata();
+  SamplingOptions options;
+  using S = SamplingOptions;
+  recommend(metadata, "general.sampling.temp", &S::temperature, options);
+  recommend(metadata, "general.sampling.top_k", &S::top_k, options);
+  recommend(metadata, "general.sampling.top_p", &S::top_p, options);
+  recommend(metadata, "general.sampling.min_p", &S::min_p, options);
+  recommend(metadata, "general.sampling.xtc_probability", &S::xtc_probability, options);
+  recommend(metadata, "general.sampling.xtc_threshold", &S::xtc_threshold, options);
+  recommend(metadata, "general.sampling.penalty_last_n", &S::penalty_window, options);
+  recommend(metadata, "general.sampling.penalty_repeat", &S::repeat_penalty, options);
+  recommend(metadata, "general.sampling.mirostat", &S::mirostat, options);
+  recommend(metadata, "general.sampling.mirostat_tau", &S::mirostat_tau, options);
+  recommend(metadata, "general.sampling.mirostat_eta", &S::mirostat_eta, options);
+  return options;
+}
+
+bool Model::has_tokenizer() const { return impl_->tokenizer != nullptr; }
+
+Result<std::vector<TokenId>> Model::tokenize(std::string_view text,
+                                             const TokenizeOptions& options) const {
+  LLMRUN_ASSIGN(const tokenizer::Tokenizer* tokenizer, impl_->need_tokenizer());
+  return tokenizer->encode(text, {options.add_special, options.parse_special});
+}
+
+Result<std::string> Model::detokenize(std::span<const TokenId> tokens, bool with_special) const {
+  LLMRUN_ASSIGN(const tokenizer::Tokenizer* tokenizer, impl_->need_tokenizer());
+  return tokenizer->decode(tokens, with_special);
+}
+
+std::string Model::token_text(TokenId token) const {
+  if (impl_->tokenizer == nullptr || token < 0 ||
+      static_cast<size_t>(token) >= impl_->tokenizer->size()) {
+    return fmt::format("[{}]", token);
+  }
+  return std::string(impl_->tokenizer->piece(token, true));
+}
+
+Result<Session> Model::new_session(const ContextOptions& options) const {
+  LLMRUN_ASSIGN(runtime::Model * model, impl_->need_weights());
+  LLMRUN_ASSIGN(const auto wanted, context_options(options, model->spec()));
+  auto impl = std::make_unique<Session::Impl>();
+  impl->model = impl_;
+  LLMRUN_ASSIGN(impl->memory, estimate(*model, wanted, impl_->vocabulary_bytes));
+  LLMRUN_ASSIGN(impl->context, model->new_context(wanted));
+  impl->engine = std::make_unique<engine::Engine>(
+      *impl->context, engine::Vocabulary{impl_->tokenizer.get(), model->spec().n_vocab});
+  return Session(std::move(impl));
+}
+
+}  // namespace llmrun

@@ -1,0 +1,58 @@
+// What is behind the handles of the public API.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "chat/chat_template.h"
+#include "engine/engine.h"
+#include "gguf/reader.h"
+#include "kernels/backend.h"
+#include "llmrun/model.h"
+#include "runtime/model.h"
+#include "tokenizer/tokenizer.h"
+
+namespace llmrun {
+
+struct Model::Impl {
+  explicit Impl(gguf::File opened) : file(std::move(opened)) {}
+
+  gguf::File file;
+  ModelInfo info;
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;  // null: the file has none
+  std::string why_no_tokenizer;
+  std::unique_ptr<kernels::Backend> backend;  // null: opened for its vocabulary only
+  std::unique_ptr<runtime::Model> model;
+  uint64_t vocabulary_bytes = 0;  // memory that the tokenizer takes
+  double load_seconds = 0;
+
+  // Errors that say what cannot be done without.
+  [[nodiscard]] Result<const tokenizer::Tokenizer*> need_tokenizer() const;
+  [[nodiscard]] Result<runtime::Model*> need_weights() const;
+};
+
+struct Session::Impl {
+  std::shared_ptr<Model::Impl> model;
+  std::unique_ptr<runtime::Context> context;
+  std::unique_ptr<engine::Engine> engine;
+  MemoryEstimate memory;
+  std::atomic<bool> cancelled{false};
+};
+
+// Lets the rest of this layer look behind the handles.
+struct Access {
+  using ModelImpl = Model::Impl;
+  using SessionImpl = Session::Impl;
+  static Model::Impl& of(const Model& model) { return *model.impl_; }
+  static Session::Impl& of(const Session& session) { return *session.impl_; }
+};
+
+using ModelImpl = Access::ModelImpl;
+
+Result<RenderedChat> render_chat(const ModelImpl& model, std::span<const Message> messages,
+                                 const RenderOptions& options);
+
+}  // namespace llmrun

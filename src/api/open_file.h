@@ -1,0 +1,67 @@
+// Steps that opening a model, inspecting it and estimating its memory share.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "gguf/reader.h"
+#include "llmrun/model_info.h"
+#include "runtime/memory_plan.h"
+#include "runtime/model.h"
+#include "runtime/spec.h"
+#include "tokenizer/tokenizer.h"
+
+namespace llmrun {
+
+// Opens the file; errors carry its path.
+Result<gguf::File> open_gguf(const std::filesystem::path& path);
+
+// The tokenizer of a file, or why it has none.
+struct LoadedTokenizer {
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  std::string why_not;
+  uint64_t bytes = 0;  // memory it takes
+};
+// A file without a tokenizer is no error; one with a broken tokenizer is.
+Result<LoadedTokenizer> load_tokenizer(const gguf::File& file);
+
+// Fills everything from the file's directory. `spec` may be null: then `why_not` says why.
+ModelInfo describe_file(const gguf::File& file, const std::filesystem::path& path,
+                        const runtime::ModelSpec* spec, const std::string& why_not);
+
+// The layers of the table of `show`.
+std::vector<LayerGroup> describe_layers(const gguf::File& file, const runtime::ModelSpec& spec);
+
+// The runtime's options for those of the API, with every 0 that means "as the model" replaced.
+Result<runtime::ContextOptions> context_options(const ContextOptions& options,
+                                                const runtime::ModelSpec& spec);
+// The runtime's plan and what the layers above it add.
+Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::ContextOptions& options,
+                                uint64_t vocabulary_bytes);
+
+// Which template a chat is rendered with.
+struct TemplateChoice {
+  std::string source;  // Jinja text
+  std::string name;    // for error messages
+  std::string origin;  // "option", "model", "built-in: llama3"
+};
+// The option, else the model's own (the one for tools when there are tools and the model has
+// one), else the built-in one of its architecture; else kUsage asking for --template.
+Result<TemplateChoice> choose_template(const gguf::File& file, const std::string& option,
+                                       bool with_tools);
+
+// Weights that one decoded token reads, and the multiplications it takes.
+struct TokenCost {
+  uint64_t weight_bytes = 0;
+  uint64_t multiplications = 0;
+  uint64_t float_bytes = 0;  // of weight_bytes, those in float types
+};
+TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec);
+
+// Bytes of memory this machine could give to a new process now.
+uint64_t available_memory();
+uint64_t total_memory();
+
+}  // namespace llmrun
