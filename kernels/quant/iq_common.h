@@ -9,16 +9,21 @@
 namespace llmrun::quant {
 namespace {  // NOLINT(google-build-namespaces): see "Linkage" in policy.h
 
-template <int kEntries, int kDim>
+// A codebook: value i of entry e is levels[bits i * kBits and up of codes[e]]. `values` has them
+// expanded, for decoding.
+template <int kDim, int kBits, int kEntries, int kLevels>
 struct Grid {
   int8_t values[kEntries][kDim];
+  const uint16_t* codes;  // [kEntries]
+  const int8_t* levels;   // [kLevels]
 };
 
-// Entry e, value i = levels[bits i * kBits and up of codes[e]].
 template <int kDim, int kBits, int kEntries, int kLevels>
-constexpr Grid<kEntries, kDim> expand_grid(const uint16_t (&codes)[kEntries],
-                                           const int8_t (&levels)[kLevels]) {
-  Grid<kEntries, kDim> grid{};
+constexpr Grid<kDim, kBits, kEntries, kLevels> expand_grid(const uint16_t (&codes)[kEntries],
+                                                           const int8_t (&levels)[kLevels]) {
+  Grid<kDim, kBits, kEntries, kLevels> grid{};
+  grid.codes = codes;
+  grid.levels = levels;
   for (int e = 0; e < kEntries; ++e) {
     for (int i = 0; i < kDim; ++i) {
       grid.values[e][i] = levels[(codes[e] >> (kBits * i)) & ((1 << kBits) - 1)];
@@ -45,17 +50,31 @@ inline void apply_signs(const int8_t* magnitudes, int n, uint32_t signs, int8_t*
   }
 }
 
-// The entry nearest to target[kDim] in squared distance.
-template <int kEntries, int kDim>
-inline int nearest_entry(const Grid<kEntries, kDim>& grid, const float* target) {
+// The entry nearest to target[kDim] in squared distance. The distances of all possible halves of
+// an entry are tabulated first; an entry's distance is then the sum of two of them.
+template <int kDim, int kBits, int kEntries, int kLevels>
+inline int nearest_entry(const Grid<kDim, kBits, kEntries, kLevels>& grid, const float* target) {
+  constexpr int kHalfBits = kBits * kDim / 2;
+  float distances[2][1 << kHalfBits];
+  for (int half = 0; half < 2; ++half) {
+    float* table = distances[half];
+    table[0] = 0.0F;
+    for (int i = 0, filled = 1; i < kDim / 2; ++i, filled <<= kBits) {
+      for (int code = (1 << kBits) - 1; code >= 0;
+           --code) {  // code 0 last: it overwrites its source
+        const int level = grid.levels[code < kLevels ? code : kLevels - 1];
+        const float difference = target[half * kDim / 2 + i] - static_cast<float>(level);
+        for (int k = 0; k < filled; ++k)
+          table[code * filled + k] = table[k] + difference * difference;
+      }
+    }
+  }
   int best = 0;
   float best_distance = 3.4e38F;
   for (int e = 0; e < kEntries; ++e) {
-    float distance = 0.0F;
-    for (int i = 0; i < kDim; ++i) {
-      const float difference = target[i] - static_cast<float>(grid.values[e][i]);
-      distance += difference * difference;
-    }
+    const int code = grid.codes[e];
+    const float distance =
+        distances[0][code & ((1 << kHalfBits) - 1)] + distances[1][code >> kHalfBits];
     if (distance < best_distance) {
       best_distance = distance;
       best = e;
@@ -72,9 +91,9 @@ struct EncodedVector {
 
 // Encodes x * inv. With even_signs the number of minus signs must be even: where it is not, the
 // smallest value gets the wrong sign.
-template <int kEntries, int kDim>
-inline EncodedVector encode_vector(const Grid<kEntries, kDim>& grid, const float* x, float inv,
-                                   bool even_signs, int8_t* q) {
+template <int kDim, int kBits, int kEntries, int kLevels>
+inline EncodedVector encode_vector(const Grid<kDim, kBits, kEntries, kLevels>& grid, const float* x,
+                                   float inv, bool even_signs, int8_t* q) {
   EncodedVector result{};
   float magnitudes[8];
   int smallest = 0;
