@@ -175,7 +175,8 @@ void Writer::add_tensor(std::string_view name, uint32_t type, std::span<const ui
   for (const uint64_t dim : dims)
     n_elements = n_elements ? checked_mul(*n_elements, dim) : n_elements;
   const auto n_bytes = size && n_elements ? bytes_of(*size, *n_elements) : std::nullopt;
-  const bool whole_rows = size != nullptr && !dims.empty() && dims[0] % size->block_elements == 0;
+  const uint64_t row = dims.empty() ? 1 : dims[0];  // no dimensions: a scalar
+  const bool whole_rows = size != nullptr && row % size->block_elements == 0;
   if (!n_bytes || *n_bytes == 0 || !whole_rows || dims.size() > kMaxDimensions) {
     return fail(fmt::format("tensor '{}' has an unknown type or an impossible shape", name));
   }

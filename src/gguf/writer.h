@@ -73,7 +73,8 @@ class Writer {
   void add_array(std::string_view key, std::span<const std::string_view> texts);
   void add_array(std::string_view key, std::span<const std::string> texts);
 
-  // dims[0] is the row length. `data` must live until the file is written.
+  // dims[0] is the row length; no dimensions make a scalar. `data` must live until the file is
+  // written.
   void add_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> dims,
                   std::span<const std::byte> data);
   void add_tensor(std::string_view name, uint32_t type, std::span<const uint64_t> dims,
