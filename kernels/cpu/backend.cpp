@@ -6,7 +6,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "kernels/cpu/ops.h"
-#include "kernels/cpu/targets.h"
+#include "kernels/cpu/target_list.h"
 #include "kernels/host_buffer.h"
 
 namespace llmrun::kernels::cpu {

@@ -1,30 +1,25 @@
 #include "kernels/cpu/ops.h"
 
+#include "base/error.h"
 #include "kernels/ref/ref.h"
 
 namespace llmrun::kernels::cpu {
 
-size_t CpuOps::workspace_bytes(int64_t, int64_t) const { return 0; }
-Result<void> CpuOps::reserve(int64_t, int64_t) { return {}; }
-
-void CpuOps::matmul(const MatmulParams& p) {
-  for (const MatmulOutput& output : p.outputs) {
-    // One row of outputs per task: decoded once, used for all tokens.
-    pool_.parallel_for(output.weight.n_out, [&](int64_t o) {
-      MatmulOutput one = output;
-      one.weight.data = output.weight.row(0, o);
-      one.weight.n_out = 1;
-      if (one.bias != nullptr) one.bias += o;
-      one.y += o;
-      MatmulParams part;
-      part.x = p.x;
-      part.outputs = std::span<const MatmulOutput>(&one, 1);
-      ref::matmul(part);
-    });
-  }
+size_t CpuOps::workspace_bytes(int64_t max_tokens, int64_t max_width) const {
+  const int64_t tile = table_.matmul->tile_tokens;
+  const auto n_tiles = static_cast<size_t>((max_tokens + tile - 1) / tile);
+  return n_tiles * tile_bytes(max_width + 31) +
+         static_cast<size_t>(pool_.n_threads()) * table_.matmul->product_scratch;
 }
-void CpuOps::expert_matmul(const ExpertMatmulParams& p) { ref::expert_matmul(p); }
-void CpuOps::head_matmul(const HeadMatmulParams& p) { ref::head_matmul(p); }
+
+Result<void> CpuOps::reserve(int64_t max_tokens, int64_t max_width) {
+  const int64_t tile = table_.matmul->tile_tokens;
+  const auto n_tiles = static_cast<size_t>((max_tokens + tile - 1) / tile);
+  LLMRUN_TRY(activations_.reserve(n_tiles * tile_bytes(max_width + 31)));
+  return scratch_.reserve(static_cast<size_t>(pool_.n_threads()) *
+                          table_.matmul->product_scratch);
+}
+
 void CpuOps::embed(const EmbedParams& p) { ref::embed(p); }
 void CpuOps::norm(const NormParams& p) { ref::norm(p); }
 void CpuOps::rope(const RopeParams& p) { ref::rope(p); }

@@ -1,11 +1,11 @@
 // The ops of the CPU backend: work divided among threads, kernels taken from the target's table.
+// How work is divided never changes a result: every output element is computed by one task.
 #pragma once
-
-#include <memory>
 
 #include "base/thread_pool.h"
 #include "kernels/backend.h"
 #include "kernels/cpu/targets.h"
+#include "kernels/cpu/workspace.h"
 #include "kernels/ops.h"
 
 namespace llmrun::kernels::cpu {
@@ -33,8 +33,18 @@ class CpuOps final : public Ops {
   void combine_experts(const CombineExpertsParams& params) override;
 
  private:
+  [[nodiscard]] size_t tile_bytes(int64_t n_in) const;
+  // Rows per task of a product with n_tokens and n_rows outputs in all.
+  [[nodiscard]] int64_t rows_per_task(int64_t n_rows, int64_t n_tokens) const;
+  uint8_t* quantize_rows(const ConstRows& x, const int32_t* x_rows, int64_t n_rows,
+                         uint8_t* tiles);
+  uint8_t* product_scratch();
+
   const TargetTable& table_;
   ThreadPool& pool_;
+  Workspace activations_;  // tiles of quantised rows
+  Workspace scratch_;      // product_scratch bytes per thread
+  Workspace indices_;      // rows of expert products, grouped
 };
 
 }  // namespace llmrun::kernels::cpu

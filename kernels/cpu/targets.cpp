@@ -1,22 +1,48 @@
-// Which targets were compiled and which of them this machine runs.
-#include "kernels/cpu/targets.h"
+#include "kernels/cpu/target_list.h"
 
 #include "base/cpu_features.h"
 
 namespace llmrun::kernels {
 namespace cpu {
+
+#define LLMRUN_CPU_TARGET(name, needs) extern const MatmulKernels k_matmul_##name;
+#include "llmrun_cpu_targets.def"
+#undef LLMRUN_CPU_TARGET
+
 namespace {
 
-constexpr TargetTable kPlain{"plain"};
+#define LLMRUN_CPU_TARGET(name, needs) \
+  constexpr TargetTable kTable_##name = {#name, &k_matmul_##name};
+#include "llmrun_cpu_targets.def"
+#undef LLMRUN_CPU_TARGET
 
-TargetEntry entry(const TargetTable& table, std::string_view missing) {
+// The first of the space-separated features that this machine lacks; empty when it has all.
+std::string_view first_missing(std::string_view needs) {
+  while (!needs.empty()) {
+    const std::string_view name = needs.substr(0, needs.find(' '));
+    needs.remove_prefix(name.size() < needs.size() ? name.size() + 1 : needs.size());
+    bool present = false;
+    for (const NamedFeature& feature : named_cpu_features()) {
+      if (feature.name == name) present = feature.present;
+    }
+    if (!present) return name;
+  }
+  return {};
+}
+
+TargetEntry entry(const TargetTable& table, std::string_view needs) {
+  const std::string_view missing = first_missing(needs);
   return {CpuTarget{table.name, missing.empty(), missing}, &table};
 }
 
 }  // namespace
 
 const std::vector<TargetEntry>& compiled_targets() {
-  static const std::vector<TargetEntry> entries = {entry(kPlain, "")};
+  static const std::vector<TargetEntry> entries = {
+#define LLMRUN_CPU_TARGET(name, needs) entry(kTable_##name, needs),
+#include "llmrun_cpu_targets.def"
+#undef LLMRUN_CPU_TARGET
+  };
   return entries;
 }
 

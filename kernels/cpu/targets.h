@@ -3,19 +3,58 @@
 // a copy compiled for AVX-512 could then replace the one that old CPUs run.
 #pragma once
 
-#include "kernels/backend.h"
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/ops.h"
 
 namespace llmrun::kernels::cpu {
 
-struct TargetTable {
-  const char* name;
+// ---- products (matmul.inc) ---------------------------------------------------------------------
+
+// Activations as integer kernels read them: per token and 32 values one cache line of int8 values,
+// their scale and their sums. Tokens lie in tiles of `tile_tokens`: [tile][block of 32][token].
+struct ActivationBlock {
+  int8_t q[32];
+  float scale;
+  int32_t sums[2];        // of q[0..15] and q[16..31]
+  int32_t sum;            // of all
+  float scaled_sums[2];   // scale * sums[i]
+  float scaled_sum;       // scale * sum
+  int32_t unused;
 };
 
-// Every compiled target, the best last, and whether this machine can run it.
-struct TargetEntry {
-  CpuTarget target;
-  const TargetTable* table;
+// y[row(t), o] = scale * sum_i w[o, i] * x[t, i] + bias[o] (+ y), for rows o of one matrix.
+struct Product {
+  const uint8_t* weights;
+  size_t row_bytes;
+  int64_t n_in;
+  int64_t n_tokens;
+  const uint8_t* activations;  // tiles of ActivationBlock, for block types
+  const float* x;              // for float types: row t is x + x_rows[t] * x_stride
+  int64_t x_stride;
+  const int32_t* x_rows;  // null: x_rows[t] = t
+  float* y;
+  int64_t y_stride;
+  const int32_t* y_rows;  // null: y_rows[t] = t
+  const float* bias;      // [n_out] or null
+  const float* scale;     // one value or null
+  bool accumulate;
 };
-const std::vector<TargetEntry>& compiled_targets();
+using ProductFunction = void (*)(const Product& product, int64_t row_begin, int64_t row_end,
+                                 uint8_t* scratch);
+
+struct MatmulKernels {
+  int lanes;                   // rows that are computed together; tasks are multiples of it
+  int tile_tokens;             // tokens per tile of activations
+  size_t product_scratch;      // bytes per thread
+  void (*quantize_tile)(const float* const* rows, int64_t n_rows, int64_t n_in, uint8_t* tile);
+  const ProductFunction* products;  // by TensorType
+};
+
+struct TargetTable {
+  const char* name;
+  const MatmulKernels* matmul;
+};
 
 }  // namespace llmrun::kernels::cpu

@@ -39,15 +39,21 @@ class ThreadPool {
   // Calls fn(task) for each task of [0, n_tasks); a thread takes the next one when it is free.
   template <typename Fn>
   void parallel_for(int64_t n_tasks, Fn&& fn) {
+    parallel_for_indexed(n_tasks, [&fn](int64_t task, int) { fn(task); });
+  }
+
+  // The same with fn(task, thread_index), for tasks that use memory of their thread.
+  template <typename Fn>
+  void parallel_for_indexed(int64_t n_tasks, Fn&& fn) {
     if (n_threads_ == 1 || n_tasks <= 1) {
-      for (int64_t task = 0; task < n_tasks; ++task) fn(task);
+      for (int64_t task = 0; task < n_tasks; ++task) fn(task, 0);
       return;
     }
     std::atomic<int64_t> next{0};
-    run([&](int, int) {
+    run([&](int thread_index, int) {
       for (int64_t task = next.fetch_add(1, std::memory_order_relaxed); task < n_tasks;
            task = next.fetch_add(1, std::memory_order_relaxed)) {
-        fn(task);
+        fn(task, thread_index);
       }
     });
   }

@@ -1,0 +1,37 @@
+# The CPU targets, from the one that runs everywhere to the best. Each is a set of compiler flags
+# for kernels/cpu/simd/<name>.h and the features (names of base/cpu_features.h) a CPU must have.
+#
+# For each target and each <op>.inc below, one small file is generated and compiled with the
+# target's flags; it exports one table (cpu/targets.h) and nothing else. `llmrun_cpu_targets.def`
+# lists what was compiled.
+set(llmrun_cpu_ops matmul)
+set(llmrun_cpu_directory ${CMAKE_CURRENT_BINARY_DIR}/cpu)
+set(llmrun_cpu_sources)
+set(llmrun_cpu_list "")
+
+function(llmrun_cpu_target name)
+  cmake_parse_arguments(ARG "" "" "FLAGS;NEEDS" ${ARGN})
+  foreach(op ${llmrun_cpu_ops})
+    set(file ${llmrun_cpu_directory}/${op}_${name}.cpp)
+    file(CONFIGURE OUTPUT ${file} CONTENT
+      "#include \"kernels/cpu/simd/${name}.h\"\n#define LLMRUN_KERNEL_TABLE k_${op}_${name}\n#include \"kernels/cpu/${op}.inc\"\n")
+    # Optimised in every build: the generic code between the intrinsics is nothing without it.
+    set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${ARG_FLAGS};-g1")
+    list(APPEND llmrun_cpu_sources ${file})
+  endforeach()
+  string(REPLACE ";" " " needs "${ARG_NEEDS}")
+  string(APPEND llmrun_cpu_list "LLMRUN_CPU_TARGET(${name}, \"${needs}\")\n")
+  set(llmrun_cpu_sources ${llmrun_cpu_sources} PARENT_SCOPE)
+  set(llmrun_cpu_list ${llmrun_cpu_list} PARENT_SCOPE)
+endfunction()
+
+llmrun_cpu_target(plain FLAGS -O2 -Wno-psabi)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  llmrun_cpu_target(avx2 FLAGS -O3 -mavx2 -mfma -mf16c NEEDS avx2 fma f16c)
+  # GCC 12 takes the undefined operands inside its own AVX-512 headers for a mistake (bug 105593).
+  set(quiet "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
+  llmrun_cpu_target(avx512
+    FLAGS -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c ${quiet}
+    NEEDS avx512f avx512bw avx512vl avx512dq avx512_vnni avx2 fma f16c)
+endif()
+file(CONFIGURE OUTPUT ${llmrun_cpu_directory}/llmrun_cpu_targets.def CONTENT "${llmrun_cpu_list}")
