@@ -1,0 +1,100 @@
+// Opens tiny model files, runs them and compares with stored logits.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/npy.h"
+#include "gguf/reader.h"
+#include "kernels/backend.h"
+#include "models/registry.h"
+#include "runtime/model.h"
+
+namespace llmrun::testing {
+
+// The ids of the stored logits (24 rows).
+inline const std::vector<TokenId> kIds = {3,   17, 64, 5,  99, 120, 33, 7,  7,  42, 81, 2,
+                                          110, 9,  55, 23, 76, 100, 1,  88, 12, 64, 31, 127};
+
+inline runtime::ContextOptions float_cache(int64_t max_sequences = 1) {
+  runtime::ContextOptions options;
+  options.context_tokens = 64;
+  options.max_sequences = max_sequences;
+  options.batch_tokens = 64;
+  options.k_type = kernels::CacheType::kF32;
+  options.v_type = kernels::CacheType::kF32;
+  return options;
+}
+
+struct TinyModel {
+  std::unique_ptr<gguf::File> file;
+  std::unique_ptr<runtime::Model> model;
+};
+
+inline Result<TinyModel> open_tiny(const std::string& path, kernels::Backend& backend) {
+  TinyModel tiny;
+  LLMRUN_ASSIGN(gguf::File file, gguf::File::open(path));
+  tiny.file = std::make_unique<gguf::File>(std::move(file));
+  LLMRUN_ASSIGN(runtime::ModelSpec spec, models::build_spec(*tiny.file));
+  LLMRUN_ASSIGN(tiny.model, runtime::Model::load(*tiny.file, backend, std::move(spec)));
+  return tiny;
+}
+
+inline std::unique_ptr<kernels::Backend> cpu_backend(int threads = 2) {
+  kernels::BackendOptions options;
+  options.threads = threads;
+  auto backend = kernels::make_backend("cpu", options);
+  return backend ? std::move(*backend) : nullptr;
+}
+
+// Feeds `ids` in chunks of `chunk` tokens and collects the logits of all of them.
+inline Result<std::vector<float>> run_chunked(runtime::Context& context,
+                                              const std::vector<TokenId>& ids, size_t chunk) {
+  std::vector<float> all;
+  LLMRUN_ASSIGN(const runtime::SequenceId sequence, context.open_sequence());
+  for (size_t i = 0; i < ids.size(); i += chunk) {
+    const size_t n = std::min(chunk, ids.size() - i);
+    runtime::Batch batch;
+    batch.chunks.push_back({.sequence = sequence,
+                            .tokens = std::span(ids).subspan(i, n),
+                            .logits = runtime::WantedLogits::kAll});
+    LLMRUN_ASSIGN(const runtime::Logits logits, context.forward(batch));
+    all.insert(all.end(), logits.data, logits.data + logits.n_rows * logits.n_vocab);
+  }
+  context.close_sequence(sequence);
+  return all;
+}
+
+// Mean squared error over the mean square of what is expected.
+inline double normalised_error(std::span<const float> got, std::span<const float> expected) {
+  if (got.size() != expected.size()) return std::nan("");
+  double error = 0.0, size = 0.0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const double difference = static_cast<double>(got[i]) - static_cast<double>(expected[i]);
+    error += difference * difference;
+    size += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+  }
+  return error / size;
+}
+
+// The *.gguf files of a folder that have stored logits beside them, without the ending, sorted.
+inline std::vector<std::string> models_in(const std::string& folder) {
+  std::vector<std::string> stems;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    std::filesystem::path path = entry.path();
+    if (path.extension() != ".gguf") continue;
+    path.replace_extension();
+    if (std::filesystem::exists(path.string() + ".npy")) stems.push_back(path.string());
+  }
+  std::sort(stems.begin(), stems.end());
+  return stems;
+}
+
+}  // namespace llmrun::testing
