@@ -24,23 +24,80 @@ struct MergeCandidate {
   uint32_t id = 0;
 };
 
+// The smallest key first. Keys come mostly in a few ascending sequences (one for each kind of pair
+// that a repetitive word has), so a key goes behind one of a few sorted runs where it can, and
+// into a heap where it cannot: O(1) for the runs, O(log n) for the heap.
+class MergeQueue {
+ public:
+  void clear() {
+    for (Run& run : runs_) {
+      run.keys.clear();
+      run.head = 0;
+    }
+    heap_.clear();
+  }
+
+  void push(uint64_t key) {
+    Run* best = nullptr;
+    for (Run& run : runs_) {
+      if (run.head == run.keys.size()) {
+        if (best == nullptr) best = &run;
+      } else if (run.keys.back() <= key && (best == nullptr || best->head == best->keys.size() ||
+                                            best->keys.back() < run.keys.back())) {
+        best = &run;
+      }
+    }
+    if (best == nullptr) {
+      heap_.push_back(key);
+      std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
+      return;
+    }
+    if (best->head == best->keys.size()) {
+      best->keys.clear();
+      best->head = 0;
+    }
+    best->keys.push_back(key);
+  }
+
+  // False when the queue is empty.
+  bool pop(uint64_t& key) {
+    Run* best = nullptr;
+    for (Run& run : runs_) {
+      if (run.head < run.keys.size() &&
+          (best == nullptr || run.keys[run.head] < best->keys[best->head])) {
+        best = &run;
+      }
+    }
+    if (!heap_.empty() && (best == nullptr || heap_.front() < best->keys[best->head])) {
+      key = heap_.front();
+      std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
+      heap_.pop_back();
+      return true;
+    }
+    if (best == nullptr) return false;
+    key = best->keys[best->head++];
+    return true;
+  }
+
+ private:
+  struct Run {
+    std::vector<uint64_t> keys;
+    size_t head = 0;
+  };
+  Run runs_[6];
+  std::vector<uint64_t> heap_;
+};
+
 // Buffers that are kept from word to word.
 struct MergeBuffers {
   struct Link {
     uint32_t previous;
     uint32_t next;
   };
-  struct Queued {
-    uint64_t key;  // rank << 32 | index of the left symbol
-    uint32_t left_length;
-    uint32_t right_length;
-    uint32_t id;
-    bool operator>(const Queued& other) const { return key > other.key; }
-  };
-  std::vector<Symbol> symbols;  // in: the word; out: the merged symbols
-  std::vector<MergeCandidate> candidates;
+  std::vector<Symbol> symbols;             // in: the word; out: the merged symbols
+  std::vector<MergeCandidate> candidates;  // of each symbol with the next one
   std::vector<Link> links;
-  std::vector<Queued> queue;
+  MergeQueue queue;
 };
 
 // Rules: MergeCandidate merge(const Symbol& left, const Symbol& right).
@@ -74,50 +131,36 @@ void merge_short_word(const Rules& rules, MergeBuffers& buffers) {
 template <typename Rules>
 void merge_long_word(const Rules& rules, MergeBuffers& buffers) {
   constexpr uint32_t kEnd = UINT32_MAX;
-  using Queued = MergeBuffers::Queued;
   std::vector<Symbol>& symbols = buffers.symbols;
+  std::vector<MergeCandidate>& candidates = buffers.candidates;
   std::vector<MergeBuffers::Link>& links = buffers.links;
-  std::vector<Queued>& queue = buffers.queue;
   const auto count = static_cast<uint32_t>(symbols.size());
-  const auto candidate = [&](uint32_t left, uint32_t right, Queued& queued) {
-    const MergeCandidate merge = rules.merge(symbols[left], symbols[right]);
-    if (merge.rank == MergeCandidate::kNoMerge) return false;
-    queued = {static_cast<uint64_t>(merge.rank) << 32 | left, symbols[left].length,
-              symbols[right].length, merge.id};
-    return true;
-  };
-  const auto push = [&](uint32_t left, uint32_t right) {
-    Queued queued{};
-    if (left == kEnd || right == kEnd || !candidate(left, right, queued)) return;
-    queue.push_back(queued);
-    std::push_heap(queue.begin(), queue.end(), std::greater<>());
-  };
-  queue.clear();
+  buffers.queue.clear();
+  candidates.assign(count, MergeCandidate{});
   links.resize(count);
+  const auto consider = [&](uint32_t left, uint32_t right) {
+    candidates[left] =
+        right == kEnd ? MergeCandidate{} : rules.merge(symbols[left], symbols[right]);
+    if (candidates[left].rank == MergeCandidate::kNoMerge) return;
+    buffers.queue.push(static_cast<uint64_t>(candidates[left].rank) << 32 | left);
+  };
   for (uint32_t i = 0; i < count; ++i) {
     links[i] = {i == 0 ? kEnd : i - 1, i + 1 == count ? kEnd : i + 1};
-    Queued queued{};
-    if (i + 1 < count && candidate(i, i + 1, queued)) queue.push_back(queued);
+    consider(i, links[i].next);
   }
-  std::make_heap(queue.begin(), queue.end(), std::greater<>());
-  while (!queue.empty()) {
-    std::pop_heap(queue.begin(), queue.end(), std::greater<>());
-    const Queued best = queue.back();
-    queue.pop_back();
-    const auto left = static_cast<uint32_t>(best.key);
+  for (uint64_t key = 0; buffers.queue.pop(key);) {
+    const auto left = static_cast<uint32_t>(key);
+    // Out of date when the symbol has merged since, or its right neighbour has.
+    if (candidates[left].rank != key >> 32) continue;
     const uint32_t right = links[left].next;
-    // Out of date when either symbol has merged since; a merged right symbol has length 0.
-    if (right == kEnd || symbols[left].length != best.left_length ||
-        symbols[right].length != best.right_length) {
-      continue;
-    }
     symbols[left].length += symbols[right].length;
-    symbols[left].id = best.id;
+    symbols[left].id = candidates[left].id;
     symbols[right].length = 0;
+    candidates[right] = MergeCandidate{};
     links[left].next = links[right].next;
     if (links[right].next != kEnd) links[links[right].next].previous = left;
-    push(links[left].previous, left);
-    push(left, links[left].next);
+    if (links[left].previous != kEnd) consider(links[left].previous, left);
+    consider(left, links[left].next);
   }
   symbols.erase(std::remove_if(symbols.begin(), symbols.end(),
                                [](const Symbol& symbol) { return symbol.length == 0; }),

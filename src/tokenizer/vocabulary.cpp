@@ -100,10 +100,9 @@ Result<VocabularyData> read_vocabulary(const gguf::Metadata& metadata) {
   LLMRUN_ASSIGN(data.model, metadata.get_or<std::string>("tokenizer.ggml.model", "none"));
   if (data.model == "none" || data.model == "no_vocab" || data.model == "test") {
     return make_error(ErrorCode::kUnsupported,
-                      "the model has no tokenizer (tokenizer.ggml.model is {}): give it token ids, "
-                      "not text",
-                      metadata.contains("tokenizer.ggml.model") ? "\"" + data.model + "\""
-                                                                : std::string("missing"));
+                      "the model has no tokenizer (tokenizer.ggml.model is \"{}\"): give it token "
+                      "ids, not text",
+                      data.model);
   }
   LLMRUN_ASSIGN(data.pre, metadata.get_or<std::string>("tokenizer.ggml.pre", ""));
   LLMRUN_ASSIGN(data.name, metadata.get_or<std::string>("general.name", ""));
