@@ -16,7 +16,8 @@ struct ThinkingSplit {
 
 // Feed the decoded text in pieces of any size; the concatenated results do not depend on where the
 // pieces were cut. A tag counts only at the very start of the answer (after blanks), or where the
-// prompt's tail has already opened it: "</think>" in the middle of an answer is plain text.
+// prompt's tail has already opened it: "</think>" in the middle of an answer is plain text. Blanks
+// just inside and just after the tags are dropped.
 class ThinkingSplitter {
  public:
   // `prompt` is the rendered prompt (only its tail is looked at): a template may open the tag
@@ -41,7 +42,8 @@ class ThinkingSplitter {
   bool step_answer(bool at_end, ThinkingSplit& out);
 
   State state_ = State::kStart;
-  size_t pair_ = 0;      // which tag pair of the table is open
+  size_t pair_ = 0;  // which tag pair of the table is open
+  bool thought_started_ = false;
   std::string pending_;  // not settled yet: blanks, or what may be the beginning of a tag
 };
 
