@@ -163,8 +163,8 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
   }
 
   uint8_t* scratch = product_scratch();
-  const int64_t step = rows_per_task(rows_per_expert * std::min(n_pairs, n_experts),
-                                     ceil_div(n_pairs, n_experts));
+  const int64_t step =
+      rows_per_task(rows_per_expert * std::min(n_pairs, n_experts), ceil_div(n_pairs, n_experts));
   int64_t tasks_per_expert = 0;
   for (const ExpertMatmulOutput& output : params.outputs) {
     tasks_per_expert += ceil_div(output.weight.n_out, step);
@@ -208,9 +208,8 @@ void CpuOps::head_matmul(const HeadMatmulParams& params) {
   const auto n_tiles = static_cast<size_t>(ceil_div(params.x.n, tile_tokens));
   const size_t bytes = tile_bytes(weight.n_in);
   const bool blocks = !is_float(weight);
-  uint8_t* tiles = blocks ? activations_.get(static_cast<size_t>(pool_.n_threads()) * n_tiles *
-                                             bytes)
-                          : nullptr;
+  uint8_t* tiles =
+      blocks ? activations_.get(static_cast<size_t>(pool_.n_threads()) * n_tiles * bytes) : nullptr;
   uint8_t* scratch = product_scratch();
   pool_.parallel_for_indexed(weight.n_matrices, [&](int64_t head, int thread) {
     const float* x = params.x.data + head * params.x_head_stride;

@@ -36,14 +36,15 @@ class CpuOps final : public Ops {
   [[nodiscard]] size_t tile_bytes(int64_t n_in) const;
   // Rows per task of a product with n_tokens and n_rows outputs in all.
   [[nodiscard]] int64_t rows_per_task(int64_t n_rows, int64_t n_tokens) const;
-  uint8_t* quantize_rows(const ConstRows& x, const int32_t* x_rows, int64_t n_rows,
-                         uint8_t* tiles);
+  uint8_t* quantize_rows(const ConstRows& x, const int32_t* x_rows, int64_t n_rows, uint8_t* tiles);
   uint8_t* product_scratch();
+  [[nodiscard]] size_t attention_scratch(int64_t k_dim, int64_t v_dim) const;  // per thread
+  [[nodiscard]] size_t thread_scratch_bytes() const;                           // all threads
 
   const TargetTable& table_;
   ThreadPool& pool_;
   Workspace activations_;  // tiles of quantised rows
-  Workspace scratch_;      // product_scratch bytes per thread
+  Workspace scratch_;      // of products and attention, per thread
   Workspace indices_;      // rows of expert products, grouped
 };
 

@@ -5,14 +5,18 @@
 namespace llmrun::kernels {
 namespace cpu {
 
-#define LLMRUN_CPU_TARGET(name, needs) extern const MatmulKernels k_matmul_##name;
+#define LLMRUN_CPU_TARGET(name, needs)        \
+  extern const MatmulKernels k_matmul_##name; \
+  extern const RowKernels k_rows_##name;      \
+  extern const AttentionKernels k_attention_##name;
 #include "llmrun_cpu_targets.def"
 #undef LLMRUN_CPU_TARGET
 
 namespace {
 
-#define LLMRUN_CPU_TARGET(name, needs) \
-  constexpr TargetTable kTable_##name = {#name, &k_matmul_##name};
+#define LLMRUN_CPU_TARGET(name, needs)                                            \
+  constexpr TargetTable kTable_##name = {#name, &k_matmul_##name, &k_rows_##name, \
+                                         &k_attention_##name};
 #include "llmrun_cpu_targets.def"
 #undef LLMRUN_CPU_TARGET
 

@@ -17,10 +17,10 @@ namespace llmrun::kernels::cpu {
 struct ActivationBlock {
   int8_t q[32];
   float scale;
-  int32_t sums[2];        // of q[0..15] and q[16..31]
-  int32_t sum;            // of all
-  float scaled_sums[2];   // scale * sums[i]
-  float scaled_sum;       // scale * sum
+  int32_t sums[2];       // of q[0..15] and q[16..31]
+  int32_t sum;           // of all
+  float scaled_sums[2];  // scale * sums[i]
+  float scaled_sum;      // scale * sum
   int32_t unused;
 };
 
@@ -45,16 +45,60 @@ using ProductFunction = void (*)(const Product& product, int64_t row_begin, int6
                                  uint8_t* scratch);
 
 struct MatmulKernels {
-  int lanes;                   // rows that are computed together; tasks are multiples of it
-  int tile_tokens;             // tokens per tile of activations
-  size_t product_scratch;      // bytes per thread
+  int lanes;               // rows that are computed together; tasks are multiples of it
+  int tile_tokens;         // tokens per tile of activations
+  size_t product_scratch;  // bytes per thread
   void (*quantize_tile)(const float* const* rows, int64_t n_rows, int64_t n_in, uint8_t* tile);
   const ProductFunction* products;  // by TensorType
+};
+
+// ---- row-wise ops (rows.inc) -------------------------------------------------------------------
+
+// A part of a matrix that one task computes.
+struct Region {
+  int64_t row_begin;
+  int64_t row_end;
+  int64_t column_begin;
+  int64_t column_end;
+};
+
+struct RowKernels {
+  void (*norm)(const NormParams& params, int64_t row_begin, int64_t row_end);
+  void (*rope)(const RopeParams& params, const int32_t* positions, int64_t row_begin,
+               int64_t row_end);
+  void (*gated_activation)(const GatedActivationParams& params, const Region& region);
+  void (*add)(const AddParams& params, const Region& region);
+  void (*multiply)(const MultiplyParams& params, const Region& region);
+  void (*scale)(const ScaleParams& params, const Region& region);
+  void (*combine_experts)(const CombineExpertsParams& params, int64_t row_begin, int64_t row_end);
+};
+
+// ---- attention (attention.inc) -----------------------------------------------------------------
+
+// The queries of some heads of one key/value head and some tokens: at most kMaxQueries of them.
+inline constexpr int64_t kMaxQueries = 32;
+struct AttentionTask {
+  std::byte* const* k_pages;
+  std::byte* const* v_pages;
+  int64_t kv_head;
+  int64_t head_begin, head_end;
+  int64_t token_begin, token_end;
+};
+
+struct AttentionKernels {
+  // Floats of scratch that one task needs.
+  int64_t (*scratch_floats)(int64_t k_dim, int64_t v_dim);
+  void (*attend)(const AttentionParams& params, const AttentionTask& task, float* scratch);
+  // Writes the rows [begin, end) of params.
+  void (*write)(const KvWriteParams& params, std::byte* const* k_pages, std::byte* const* v_pages,
+                int64_t row_begin, int64_t row_end);
 };
 
 struct TargetTable {
   const char* name;
   const MatmulKernels* matmul;
+  const RowKernels* rows;
+  const AttentionKernels* attention;
 };
 
 }  // namespace llmrun::kernels::cpu

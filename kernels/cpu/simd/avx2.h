@@ -36,15 +36,25 @@ struct Simd {
   static Words sub_words(Words a, Words b) { return _mm256_sub_epi32(a, b); }
   // Shifts of 16-bit units: bytes of the result still need a mask.
   template <int kBits>
-  static Words right(Words v) { return _mm256_srli_epi16(v, kBits); }
+  static Words right(Words v) {
+    return _mm256_srli_epi16(v, kBits);
+  }
   template <int kBits>
-  static Words left(Words v) { return _mm256_slli_epi16(v, kBits); }
+  static Words left(Words v) {
+    return _mm256_slli_epi16(v, kBits);
+  }
   template <int kBits>
-  static Words left_words(Words v) { return _mm256_slli_epi32(v, kBits); }
+  static Words left_words(Words v) {
+    return _mm256_slli_epi32(v, kBits);
+  }
   template <int kBits>
-  static Words right_words(Words v) { return _mm256_srli_epi32(v, kBits); }
+  static Words right_words(Words v) {
+    return _mm256_srli_epi32(v, kBits);
+  }
   template <int kBits>
-  static Words right_signed_words(Words v) { return _mm256_srai_epi32(v, kBits); }
+  static Words right_signed_words(Words v) {
+    return _mm256_srai_epi32(v, kBits);
+  }
   // table[b] for each byte b < 16.
   static Words look_up(const int8_t* table, Words v) {
     const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
@@ -151,11 +161,10 @@ struct Simd {
   }
   // The float16 at rows[r] + offset.
   static Floats load_halves(const uint8_t* const* rows, int64_t offset) {
-    return _mm256_cvtph_ps(
-        _mm_setr_epi16(load_16(rows[0] + offset), load_16(rows[1] + offset),
-                       load_16(rows[2] + offset), load_16(rows[3] + offset),
-                       load_16(rows[4] + offset), load_16(rows[5] + offset),
-                       load_16(rows[6] + offset), load_16(rows[7] + offset)));
+    return _mm256_cvtph_ps(_mm_setr_epi16(load_16(rows[0] + offset), load_16(rows[1] + offset),
+                                          load_16(rows[2] + offset), load_16(rows[3] + offset),
+                                          load_16(rows[4] + offset), load_16(rows[5] + offset),
+                                          load_16(rows[6] + offset), load_16(rows[7] + offset)));
   }
   static float sum(Floats v) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -175,10 +184,10 @@ struct Simd {
                            _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
     }
     // h[i] holds s0 s1 s2 s3; sum() adds (s0 + s2) + (s1 + s3).
-    const __m256 a = _mm256_add_ps(_mm256_shuffle_ps(h[0], h[1], 0x44),
-                                   _mm256_shuffle_ps(h[0], h[1], 0xee));
-    const __m256 b = _mm256_add_ps(_mm256_shuffle_ps(h[2], h[3], 0x44),
-                                   _mm256_shuffle_ps(h[2], h[3], 0xee));
+    const __m256 a =
+        _mm256_add_ps(_mm256_shuffle_ps(h[0], h[1], 0x44), _mm256_shuffle_ps(h[0], h[1], 0xee));
+    const __m256 b =
+        _mm256_add_ps(_mm256_shuffle_ps(h[2], h[3], 0x44), _mm256_shuffle_ps(h[2], h[3], 0xee));
     return _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xdd));
   }
 

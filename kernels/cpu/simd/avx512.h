@@ -32,15 +32,25 @@ struct Simd {
   static Words add_words(Words a, Words b) { return _mm512_add_epi32(a, b); }
   static Words sub_words(Words a, Words b) { return _mm512_sub_epi32(a, b); }
   template <int kBits>
-  static Words right(Words v) { return _mm512_srli_epi16(v, kBits); }
+  static Words right(Words v) {
+    return _mm512_srli_epi16(v, kBits);
+  }
   template <int kBits>
-  static Words left(Words v) { return _mm512_slli_epi16(v, kBits); }
+  static Words left(Words v) {
+    return _mm512_slli_epi16(v, kBits);
+  }
   template <int kBits>
-  static Words left_words(Words v) { return _mm512_slli_epi32(v, kBits); }
+  static Words left_words(Words v) {
+    return _mm512_slli_epi32(v, kBits);
+  }
   template <int kBits>
-  static Words right_words(Words v) { return _mm512_srli_epi32(v, kBits); }
+  static Words right_words(Words v) {
+    return _mm512_srli_epi32(v, kBits);
+  }
   template <int kBits>
-  static Words right_signed_words(Words v) { return _mm512_srai_epi32(v, kBits); }
+  static Words right_signed_words(Words v) {
+    return _mm512_srai_epi32(v, kBits);
+  }
   static Words look_up(const int8_t* table, Words v) {
     const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), v);
@@ -48,9 +58,8 @@ struct Simd {
   template <int kByte>
   static Words spread_byte(Words v) {
     constexpr int b = kByte * 0x01010101;
-    return _mm512_shuffle_epi8(
-        v, _mm512_broadcast_i32x4(
-               _mm_setr_epi32(b, b + 0x04040404, b + 0x08080808, b + 0x0c0c0c0c)));
+    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_setr_epi32(
+                                      b, b + 0x04040404, b + 0x08080808, b + 0x0c0c0c0c)));
   }
   static void load_transposed(const uint8_t* const* rows, int64_t offset, Words* out) {
     __m512i v[4];

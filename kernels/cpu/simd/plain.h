@@ -51,9 +51,13 @@ struct Simd {
     return reinterpret_cast<Words>(reinterpret_cast<Halves>(v) << kBits);
   }
   template <int kBits>
-  static Words left_words(Words v) { return v << kBits; }
+  static Words left_words(Words v) {
+    return v << kBits;
+  }
   template <int kBits>
-  static Words right_words(Words v) { return v >> kBits; }
+  static Words right_words(Words v) {
+    return v >> kBits;
+  }
   template <int kBits>
   static Words right_signed_words(Words v) {
     return reinterpret_cast<Words>(reinterpret_cast<Signed>(v) >> kBits);
@@ -65,7 +69,9 @@ struct Simd {
     return load(b);
   }
   template <int kByte>
-  static Words spread_byte(Words v) { return ((v >> (8 * kByte)) & 0xffU) * 0x01010101U; }
+  static Words spread_byte(Words v) {
+    return ((v >> (8 * kByte)) & 0xffU) * 0x01010101U;
+  }
   static void load_transposed(const uint8_t* const* rows, int64_t offset, Words* out) {
     for (int j = 0; j < 4; ++j) out[j] = load_words(rows, offset + 4 * j);
   }

@@ -1,0 +1,206 @@
+// Attention and the cache on every target: near the reference for every kind of mask and cache,
+// and the same bits however a prompt is cut, whatever the threads.
+#include <cmath>
+
+#include "kernels/ops/support.h"
+
+namespace llmrun::kernels {
+namespace {
+
+using Attention = OnEachTarget;
+
+struct Shape {
+  int64_t n_heads = 6, n_kv_heads = 2, k_dim = 32, v_dim = 32;
+  CacheType k_type = CacheType::kF16, v_type = CacheType::kF16;
+  bool v_in_k = false;
+  bool causal = true;
+  int64_t window = 0, chunk = 0;
+  float soft_cap = 0.0F;
+  bool alibi = false, sinks = false;
+};
+
+// One sequence: q, k and v of n tokens, and pages for its cache.
+class Sequence {
+ public:
+  Sequence(const Shape& shape, int64_t n, Random& random)
+      : shape_(shape),
+        n_(n),
+        q_(random.values(n * shape.n_heads * shape.k_dim)),
+        k_(random.values(n * shape.n_kv_heads * shape.k_dim)),
+        v_(random.values(n * shape.n_kv_heads * shape.v_dim)),
+        slopes_(random.values(shape.n_heads)),
+        sinks_(random.values(shape.n_heads)) {
+    const int64_t n_pages = (n + kPageTokens - 1) / kPageTokens;
+    const auto rows = static_cast<size_t>(shape.n_kv_heads * kPageTokens);
+    for (int64_t i = 0; i < n_pages; ++i) {
+      // Bytes that are NaN in every type: no kernel may read what was not written.
+      memory_.emplace_back(rows * cache_row_bytes(shape.k_type, shape.k_dim), std::byte{0xff});
+      memory_.emplace_back(rows * cache_row_bytes(shape.v_type, shape.v_dim), std::byte{0xff});
+    }
+    for (size_t i = 0; i < memory_.size(); i += 2) {
+      pages_k_.push_back(memory_[i].data());
+      pages_v_.push_back(memory_[i + 1].data());
+    }
+  }
+
+  // Writes and attends in pieces of `piece` tokens.
+  std::vector<float> run(Ops& ops, int64_t piece) {
+    std::vector<float> y(static_cast<size_t>(n_ * shape_.n_heads * shape_.v_dim), NAN);
+    for (int64_t first = 0; first < n_; first += piece) {
+      const int64_t n = std::min(piece, n_ - first);
+      KvWriteParams w;
+      w.k = at(k_, shape_.n_kv_heads * shape_.k_dim, first, n);
+      if (!shape_.v_in_k) w.v = at(v_, shape_.n_kv_heads * shape_.v_dim, first, n);
+      w.n_kv_heads = shape_.n_kv_heads;
+      w.k_dim = shape_.k_dim;
+      w.v_dim = shape_.v_dim;
+      w.k_type = shape_.k_type;
+      w.v_type = shape_.v_type;
+      w.pages = {pages_k_, pages_v_};
+      w.first_position = first;
+      ops.kv_write(w);
+      AttentionParams p;
+      p.q = at(q_, shape_.n_heads * shape_.k_dim, first, n);
+      p.y = Rows{y.data() + first * shape_.n_heads * shape_.v_dim, n, shape_.n_heads * shape_.v_dim,
+                 shape_.n_heads * shape_.v_dim};
+      p.n_heads = shape_.n_heads;
+      p.n_kv_heads = shape_.n_kv_heads;
+      p.k_dim = shape_.k_dim;
+      p.v_dim = shape_.v_dim;
+      p.k_type = shape_.k_type;
+      p.v_type = shape_.v_type;
+      p.v_in_k = shape_.v_in_k;
+      p.pages = w.pages;
+      p.first_position = first;
+      p.n_keys = first + n;
+      p.causal = shape_.causal;
+      p.window = shape_.window;
+      p.chunk = shape_.chunk;
+      p.scale = 1.0F / std::sqrt(static_cast<float>(shape_.k_dim));
+      p.soft_cap = shape_.soft_cap;
+      if (shape_.alibi) p.alibi_slopes = slopes_.data();
+      if (shape_.sinks) p.sinks = sinks_.data();
+      ops.attention(p);
+    }
+    return y;
+  }
+
+ private:
+  static ConstRows at(const std::vector<float>& v, int64_t width, int64_t first, int64_t n) {
+    return ConstRows(v.data() + first * width, n, width, width);
+  }
+
+  Shape shape_;
+  int64_t n_;
+  std::vector<float> q_, k_, v_, slopes_, sinks_;
+  std::vector<std::vector<std::byte>> memory_;
+  std::vector<std::byte*> pages_k_, pages_v_;
+};
+
+std::vector<Shape> shapes() {
+  std::vector<Shape> list(1);
+  const auto add = [&](auto change) {
+    Shape shape;
+    change(shape);
+    list.push_back(shape);
+  };
+  for (const CacheType type :
+       {CacheType::kF32, CacheType::kBf16, CacheType::kFp8E4m3, CacheType::kInt8}) {
+    add([&](Shape& s) { s.k_type = s.v_type = type; });
+  }
+  add([](Shape& s) { s.k_type = CacheType::kInt8; });
+  add([](Shape& s) { s.n_heads = 5, s.n_kv_heads = 1, s.k_dim = 20, s.v_dim = 12; });
+  add([](Shape& s) { s.n_kv_heads = 6, s.k_dim = 64, s.v_dim = 48; });
+  add([](Shape& s) {
+    s.n_heads = 40, s.n_kv_heads = 1, s.k_dim = 72, s.v_dim = 64, s.v_in_k = true;
+  });
+  add([](Shape& s) { s.causal = false; });
+  add([](Shape& s) { s.window = 1; });
+  add([](Shape& s) { s.window = 70, s.sinks = true; });
+  add([](Shape& s) { s.chunk = 50; });
+  add([](Shape& s) { s.soft_cap = 2.0F; });
+  add([](Shape& s) { s.alibi = true, s.sinks = true; });
+  return list;
+}
+
+TEST_P(Attention, AgreesWithTheReference) {
+  Random random(1);
+  const auto cpu = backend(2);
+  const auto reference = make_reference_backend();
+  int index = 0;
+  for (const Shape& shape : shapes()) {
+    SCOPED_TRACE(testing::Message() << "shape " << index++);
+    for (const int64_t n : {1, 5, 64, 150}) {
+      Sequence sequence(shape, n, random);
+      const auto want = sequence.run(reference->ops(), n);
+      const auto got = sequence.run(cpu->ops(), n);
+      for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 2e-5) << i;
+    }
+  }
+}
+
+TEST_P(Attention, IsTheSameForAnyChunkingAndThreads) {
+  Random random(2);
+  const auto one = backend(1);
+  const auto two = backend(2);
+  const auto three = backend(3);
+  int index = 0;
+  for (const Shape& shape : shapes()) {
+    SCOPED_TRACE(testing::Message() << "shape " << index++);
+    if (!shape.causal) continue;  // there a chunk does not see what comes after it
+    Sequence sequence(shape, 203, random);
+    const auto whole = sequence.run(one->ops(), 203);
+    EXPECT_TRUE(same_bits(whole, sequence.run(three->ops(), 203))) << "three threads";
+    for (const int64_t piece : {1, 2, 7, 64, 100}) {
+      EXPECT_TRUE(same_bits(whole, sequence.run(two->ops(), piece))) << "pieces of " << piece;
+    }
+  }
+}
+
+// Beyond the segments whose partial results are merged (1024 keys).
+TEST_P(Attention, LongContexts) {
+  Random random(3);
+  Shape shape;
+  shape.n_heads = 2;
+  shape.n_kv_heads = 1;
+  shape.k_dim = shape.v_dim = 16;
+  for (const int64_t window : {0, 1300}) {
+    shape.window = window;
+    Sequence sequence(shape, 2500, random);
+    const auto got = sequence.run(backend(1)->ops(), 2500);
+    EXPECT_TRUE(same_bits(got, sequence.run(backend(3)->ops(), 700)));
+    const auto want = sequence.run(make_reference_backend()->ops(), 2500);
+    for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 2e-5) << i;
+  }
+}
+
+TEST_P(Attention, WritesTheSameBytesAsTheReference) {
+  Random random(4);
+  for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kBf16,
+                               CacheType::kFp8E4m3, CacheType::kInt8}) {
+    constexpr int64_t kDim = 35;
+    std::vector<float> k = random.values(9 * 2 * kDim);
+    k[3] = 1e6F;
+    k[40] = 1e-9F;
+    const auto write = [&](Ops& ops) {
+      std::vector<std::byte> page(2 * kPageTokens * cache_row_bytes(type, kDim));
+      std::byte* pages[] = {page.data()};
+      KvWriteParams p;
+      p.k = const_rows(k, 9, 2 * kDim);
+      p.n_kv_heads = 2;
+      p.k_dim = kDim;
+      p.k_type = type;
+      p.pages.k_pages = pages;
+      p.first_position = 31;
+      ops.kv_write(p);
+      return page;
+    };
+    EXPECT_EQ(write(backend(2)->ops()), write(make_reference_backend()->ops()))
+        << static_cast<int>(type);
+  }
+}
+
+LLMRUN_ON_EACH_TARGET(Attention);
+
+}  // namespace
+}  // namespace llmrun::kernels
