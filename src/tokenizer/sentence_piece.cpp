@@ -101,7 +101,7 @@ Result<void> SentencePiece::encode(std::string_view text, bool at_start, Scratch
   const bool prefix = add_space_prefix_ && at_start;
   const bool has_mark = text.find(kSpaceMark) != std::string_view::npos;
   if (prefix || has_mark) {
-    scratch.text.assign(prefix ? " " : "");
+    scratch.text.assign(prefix ? 1 : 0, ' ');
     for (size_t pos = 0; pos < text.size();) {
       const size_t mark = has_mark ? text.find(kSpaceMark, pos) : std::string_view::npos;
       scratch.text.append(text.substr(pos, mark - pos));
