@@ -1,14 +1,19 @@
 // POSIX file calls with their errors told in words.
 #include "base/file_io.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
+#include <charconv>
+#include <csignal>
+#include <ctime>
+#include <optional>
 #include <system_error>
+#include <utility>
 
 #include "base/units.h"
 
@@ -26,6 +31,28 @@ std::string temporary_name(const std::string& path) {
   static std::atomic<uint64_t> counter{0};
   return fmt::format("{}.{}.{}.tmp", path, ::getpid(), counter.fetch_add(1));
 }
+
+// The process id in "NAME.PID.N.tmp"; nothing when the name is not of this form.
+std::optional<pid_t> process_of(std::string_view name) {
+  const auto drop_number = [&](uint64_t& number) {
+    const size_t dot = name.rfind('.');
+    if (dot == std::string_view::npos || dot + 1 == name.size()) return false;
+    const char* const end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + dot + 1, end, number);
+    name = name.substr(0, dot);
+    return parsed.ec == std::errc() && parsed.ptr == end;
+  };
+  constexpr std::string_view kSuffix = ".tmp";
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  name.remove_suffix(kSuffix.size());
+  uint64_t counter = 0;
+  uint64_t process = 0;
+  if (!drop_number(counter) || !drop_number(process) || name.empty()) return std::nullopt;
+  if (process == 0 || !std::in_range<pid_t>(process)) return std::nullopt;
+  return static_cast<pid_t>(process);
+}
+
+bool is_running(pid_t process) { return ::kill(process, 0) == 0 || errno != ESRCH; }
 
 int open_retrying(const std::string& path, int flags, unsigned permissions = 0) {
   int descriptor = -1;
@@ -155,6 +182,24 @@ Result<void> append_file(const std::string& path, std::string_view text, bool sy
   LLMRUN_TRY(write_all(file, std::as_bytes(std::span(text)), path));
   if (sync && ::fsync(file.get()) != 0) return system_error("cannot write", path);
   return {};
+}
+
+int remove_stale_temporaries(const std::string& folder, int64_t min_age_seconds) {
+  DIR* const directory = ::opendir(folder.c_str());
+  if (directory == nullptr) return 0;
+  const int folder_descriptor = ::dirfd(directory);
+  int n_removed = 0;
+  while (const dirent* const entry = ::readdir(directory)) {
+    const auto process = process_of(entry->d_name);
+    if (!process || is_running(*process)) continue;
+    // The age protects a writer in another container or on another host, whose id says nothing.
+    struct stat status {};
+    if (::fstatat(folder_descriptor, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (!S_ISREG(status.st_mode) || ::time(nullptr) - status.st_mtime < min_age_seconds) continue;
+    if (::unlinkat(folder_descriptor, entry->d_name, 0) == 0) ++n_removed;
+  }
+  ::closedir(directory);
+  return n_removed;
 }
 
 Result<void> sync_folder_of(const std::string& path) {

@@ -77,6 +77,10 @@ Result<void> write_file_atomic(const std::string& path, std::string_view text,
 Result<void> append_file(const std::string& path, std::string_view text, bool sync,
                          unsigned permissions = 0644);
 
+// Removes what AtomicFile left in `folder` when its process was killed: temporary files whose
+// process is gone and that nobody wrote to for `min_age_seconds`. Gives how many; never an error.
+int remove_stale_temporaries(const std::string& folder, int64_t min_age_seconds = 600);
+
 // Makes a rename or a new file in the folder of `path` durable.
 Result<void> sync_folder_of(const std::string& path);
 

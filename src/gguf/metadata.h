@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/keyed_hash.h"
 #include "gguf/value.h"
 
 namespace llmrun::gguf {
@@ -62,7 +63,7 @@ class Metadata {
   [[nodiscard]] Result<const Value*> require(std::string_view key) const;
 
   std::vector<Entry> entries_;
-  std::unordered_map<std::string_view, size_t> index_;  // key -> place in entries_
+  std::unordered_map<std::string_view, size_t, KeyedHash> index_;  // key -> place in entries_
 };
 
 }  // namespace llmrun::gguf

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/keyed_hash.h"
 #include "base/mapped_file.h"
 #include "gguf/limits.h"
 #include "gguf/metadata.h"
@@ -85,7 +86,7 @@ class File {
   uint64_t alignment_ = kDefaultAlignment;
   Metadata metadata_;
   std::vector<TensorInfo> tensors_;
-  std::unordered_map<std::string_view, size_t> index_;  // name -> place in tensors_
+  std::unordered_map<std::string_view, size_t, KeyedHash> index_;  // name -> place in tensors_
   size_t n_parts_ = 1;
   uint64_t size_bytes_ = 0;
   uint64_t tensor_bytes_ = 0;

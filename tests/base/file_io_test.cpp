@@ -105,6 +105,14 @@ TEST(FileIo, AKillNeverTearsAFile) {
     ASSERT_EQ(text.size(), 10'000U);
     ASSERT_EQ(std::count(text.begin(), text.end(), text[0]), 10'000);
   }
+  // What the killed left behind goes, and nothing else does.
+  ASSERT_TRUE(write_file_atomic(folder.file("notes.1.tmp"), "not ours"));
+  ASSERT_TRUE(write_file_atomic(folder.file(fmt::format("x.{}.0.tmp", ::getpid())), "running"));
+  const size_t n_left = folder.n_files() - 3;
+  EXPECT_EQ(remove_stale_temporaries(folder.path()), 0);  // too young
+  EXPECT_EQ(remove_stale_temporaries(folder.path(), 0), static_cast<int>(n_left));
+  EXPECT_EQ(folder.n_files(), 3U);
+  EXPECT_EQ(remove_stale_temporaries(folder.file("none"), 0), 0);
 }
 
 TEST(MappedFile, ShowsTheBytes) {

@@ -4,7 +4,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
 
 #include "base/file_io.h"
 #include "base/temporary_folder.h"
@@ -72,6 +77,57 @@ TEST(Progress, WritesPlainLinesToAFile) {
   EXPECT_THAT(text, HasSubstr("x: 50% (500 B / 1.0 kB)"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, Not(HasSubstr("\r")));
+}
+
+// The other end of a terminal whose screen can be read.
+class Screen {
+ public:
+  Screen() : screen_(::posix_openpt(O_RDWR | O_NOCTTY)) {
+    if (!screen_.is_open() || ::grantpt(screen_.get()) != 0 || ::unlockpt(screen_.get()) != 0) {
+      return;
+    }
+    terminal_ = FileDescriptor(::open(::ptsname(screen_.get()), O_RDWR | O_NOCTTY));
+    const winsize size{.ws_row = 25, .ws_col = 60, .ws_xpixel = 0, .ws_ypixel = 0};
+    ::ioctl(screen_.get(), TIOCSWINSZ, &size);
+  }
+  [[nodiscard]] int terminal() const { return terminal_.get(); }
+  [[nodiscard]] std::string shown() const {
+    std::array<char, 4096> text{};
+    const ssize_t n = ::read(screen_.get(), text.data(), text.size());
+    return {text.data(), static_cast<size_t>(std::max<ssize_t>(n, 0))};
+  }
+
+ private:
+  FileDescriptor screen_;
+  FileDescriptor terminal_;
+};
+
+TEST(Progress, RedrawsOneLineOnATerminal) {
+  const Screen screen;
+  if (screen.terminal() < 0) GTEST_SKIP() << "skipped: no pseudo-terminals here";
+  EXPECT_TRUE(is_terminal(screen.terminal()));
+  EXPECT_EQ(terminal_width(screen.terminal()), 60);
+  {
+    Progress progress("x", 1000, 0, screen.terminal());
+    progress.update(500);
+    for (uint64_t done = 501; done < 600; ++done) progress.update(done);  // too soon to redraw
+    progress.finish();
+  }
+  const std::string text = screen.shown();
+  EXPECT_THAT(text, ::testing::StartsWith("\rx  50% ["));
+  EXPECT_THAT(text, ::testing::EndsWith("\x1b[K\r\n"));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+  EXPECT_LE(std::count(text.begin(), text.end(), '['), 8);
+}
+
+TEST(Progress, AnAbandonedBarLeavesAFreshLine) {
+  const Screen screen;
+  if (screen.terminal() < 0) GTEST_SKIP() << "skipped: no pseudo-terminals here";
+  {
+    Progress progress("x", 1000, 0, screen.terminal());
+    progress.update(500);
+  }
+  EXPECT_THAT(screen.shown(), ::testing::EndsWith("\r\n"));
 }
 
 TEST(Terminal, AFileIsNone) {

@@ -324,7 +324,7 @@ TEST(GgufReader, OpensRealModelsAtOnce) {
       best_ms = std::min(best_ms, time.count());
     }
     std::printf("%s opens in %.2f ms\n", entry.path().filename().c_str(), best_ms);
-    EXPECT_LT(best_ms, 50.0);  // ten times what was measured, for slow machines
+    EXPECT_LT(best_ms, 200.0);  // 1 ms was measured; sanitizers and a busy machine take their share
   }
 }
 
