@@ -1,0 +1,187 @@
+// Asks the session and keeps the messages in order.
+#include "cli/conversation.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/terminal.h"
+#include "cli/interrupt.h"
+
+namespace llmrun::cli {
+namespace {
+
+// A line on a terminal that goes away when the work is done.
+class PassingNote {
+ public:
+  explicit PassingNote(const std::string& text) : shown_(is_terminal(STDERR_FILENO)) {
+    if (shown_) (void)std::fprintf(stderr, "%s ...", text.c_str());
+  }
+  PassingNote(const PassingNote&) = delete;
+  PassingNote& operator=(const PassingNote&) = delete;
+  ~PassingNote() {
+    if (shown_) (void)std::fputs("\r\x1b[K", stderr);
+  }
+
+ private:
+  bool shown_;
+};
+
+// A switch that the template does not read would be ignored in silence.
+Result<void> check_thinking_switch(const RenderOptions& render, const ModelInfo& info) {
+  if (!render.enable_thinking) return {};
+  const std::string& text =
+      render.template_override.empty() ? info.chat_template : render.template_override;
+  if (text.find("thinking") != std::string::npos) return {};
+  return make_error(ErrorCode::kUsage,
+                    "--{} has no effect: the chat template of this model has no switch for "
+                    "thinking",
+                    *render.enable_thinking ? "think" : "no-think");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Conversation>> Conversation::open(RunSettings& settings, Chat chat) {
+  LLMRUN_ASSIGN(const std::filesystem::path path, find_model(settings.model));
+  const PassingNote note("loading " + settings.model);
+  LLMRUN_ASSIGN(Model model, Model::open(path, settings.load.value()));
+  LLMRUN_TRY(check_thinking_switch(settings.render, model.info()));
+  LLMRUN_ASSIGN(Session session, model.new_session(settings.context.context));
+  chat.model = settings.model;
+  std::unique_ptr<Conversation> conversation(
+      new Conversation(settings, std::move(model), std::move(session), std::move(chat)));
+  if (settings.system) conversation->set_system(*settings.system);
+  return conversation;
+}
+
+SamplingOptions Conversation::sampling() const {
+  SamplingOptions options = model_.recommended_sampling();
+  (void)apply(settings_.sampling, options);  // every value was checked when it was set
+  return options;
+}
+
+GenerateOptions Conversation::generate_options() const {
+  GenerateOptions options;
+  options.sampling = sampling();
+  options.max_tokens = settings_.max_tokens;
+  options.stop = settings_.stop;
+  options.ignore_end = settings_.ignore_end;
+  return options;
+}
+
+Result<Generation> Conversation::generate(const StreamCallback& on_text,
+                                          std::optional<uint64_t> seed) {
+  GenerateOptions options = generate_options();
+  if (seed) options.sampling.seed = seed;
+  const InterruptGuard guard(session_.get());
+  LLMRUN_ASSIGN(Generation generation,
+                session_->chat(chat_.messages, options, on_text, settings_.render));
+  last_ = generation;
+  return generation;
+}
+
+Result<Generation> Conversation::ask(std::string text, const StreamCallback& on_text) {
+  const size_t n_before = chat_.messages.size();
+  Message question;
+  question.role = "user";
+  question.content = std::move(text);
+  chat_.messages.push_back(std::move(question));
+  n_again_ = 0;
+  Result<Generation> generation = generate(on_text, std::nullopt);
+  const bool said_nothing =
+      generation && generation->stop_reason == StopReason::kCancelled && generation->text.empty();
+  if (!generation || said_nothing) {
+    chat_.messages.resize(n_before);
+    return generation;
+  }
+  Message answer;
+  answer.role = "assistant";
+  answer.content = generation->text;
+  answer.thinking = generation->thinking;
+  chat_.messages.push_back(std::move(answer));
+  return generation;
+}
+
+Result<Generation> Conversation::ask_again(const StreamCallback& on_text) {
+  if (chat_.messages.empty() || chat_.messages.back().role != "assistant") {
+    return make_error(ErrorCode::kUsage, "there is no answer yet");
+  }
+  Message old = std::move(chat_.messages.back());
+  chat_.messages.pop_back();
+  // A fixed seed would give the same answer again.
+  std::optional<uint64_t> seed = sampling().seed;
+  if (seed) *seed += ++n_again_;
+  Result<Generation> generation = generate(on_text, seed);
+  const bool said_nothing =
+      generation && generation->stop_reason == StopReason::kCancelled && generation->text.empty();
+  if (generation && !said_nothing) {
+    old.content = generation->text;
+    old.thinking = generation->thinking;
+    old.tool_calls.clear();
+  }
+  chat_.messages.push_back(std::move(old));
+  return generation;
+}
+
+Result<Generation> Conversation::complete(std::string_view text, const StreamCallback& on_text) {
+  LLMRUN_ASSIGN(const std::vector<TokenId> tokens, model_.tokenize(text));
+  const InterruptGuard guard(session_.get());
+  return session_->complete(tokens, generate_options(), on_text, text);
+}
+
+std::string Conversation::take_back() {
+  auto& messages = chat_.messages;
+  while (!messages.empty() && messages.back().role != "user" && messages.back().role != "system") {
+    messages.pop_back();
+  }
+  if (messages.empty() || messages.back().role != "user") return "";
+  std::string question = std::move(messages.back().content);
+  messages.pop_back();
+  return question;
+}
+
+void Conversation::clear() {
+  const std::string kept = system();
+  // What was said stays in its file; what follows is a chat of its own.
+  Chat fresh;
+  fresh.model = chat_.model;
+  fresh.sampling = chat_.sampling;
+  chat_ = std::move(fresh);
+  if (!kept.empty()) set_system(kept);
+  session_->clear();
+  last_.reset();
+}
+
+std::string Conversation::system() const {
+  const bool has_one = !chat_.messages.empty() && chat_.messages.front().role == "system";
+  return has_one ? chat_.messages.front().content : "";
+}
+
+void Conversation::set_system(std::string text) {
+  auto& messages = chat_.messages;
+  if (!messages.empty() && messages.front().role == "system") messages.erase(messages.begin());
+  if (text.empty()) return;
+  Message message;
+  message.role = "system";
+  message.content = std::move(text);
+  messages.insert(messages.begin(), std::move(message));
+}
+
+Result<void> Conversation::set_context(int64_t n_tokens) {
+  ContextOptions options = settings_.context.context;
+  options.context_tokens = n_tokens;
+  LLMRUN_ASSIGN(Session session, model_.new_session(options));
+  settings_.context.context = options;
+  session_ = std::make_unique<Session>(std::move(session));
+  return {};
+}
+
+void Conversation::replace_chat(Chat chat) {
+  settings_.sampling = chat.sampling;
+  chat.model = settings_.model;
+  chat_ = std::move(chat);
+  last_.reset();
+}
+
+}  // namespace llmrun::cli

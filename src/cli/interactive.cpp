@@ -1,0 +1,166 @@
+// The loop of the interactive chat.
+#include "cli/interactive.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/terminal.h"
+#include "cli/answer_printer.h"
+#include "cli/error_report.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "store/paths.h"
+
+namespace llmrun::cli {
+namespace {
+
+constexpr std::string_view kQuotes = "\"\"\"";
+
+std::filesystem::path history_path(const RunSettings& settings) {
+  if (!settings.save) return {};
+  std::error_code failure;
+  std::filesystem::create_directories(store::data_dir(), failure);
+  return failure ? std::filesystem::path() : store::history_file();
+}
+
+// An odd number of """ leaves a text open.
+bool is_open_quoted(std::string_view text) {
+  size_t n = 0;
+  for (size_t at = text.find(kQuotes); at != std::string_view::npos;
+       at = text.find(kQuotes, at + kQuotes.size())) {
+    ++n;
+  }
+  return n % 2 == 1;
+}
+
+bool may_be_quoted(std::string_view line) {
+  return line.starts_with(kQuotes) || line.starts_with("/set ") || line.starts_with("/retry ");
+}
+
+std::string trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return "";
+  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") + 1 - first));
+}
+
+}  // namespace
+
+void say_error(const Error& error) {
+  if (error.code != ErrorCode::kInterrupted) (void)report_error(error, false);
+}
+
+InteractiveChat::InteractiveChat(RunSettings& settings, Conversation& conversation)
+    : settings_(settings),
+      conversation_(conversation),
+      store_(store::chats_dir()),
+      editor_(history_path(settings)) {}
+
+Result<void> InteractiveChat::run() {
+  const bool color = wants_color(STDOUT_FILENO);
+  print("{}{} on {}. /? for help, Ctrl-D to leave.{}\n", color ? "\x1b[2m" : "",
+        safe_for_terminal(settings_.model), conversation_.model().device(), color ? "\x1b[0m" : "");
+  flush_out();
+  while (!leaving_) {
+    const std::optional<std::string> message = read_message();
+    if (!message) break;
+    if (trimmed(*message).empty()) continue;
+    if (message->starts_with('/') && run_slash_command(*this, trimmed(*message))) {
+      flush_out();
+      continue;
+    }
+    answer(*message);
+    if (output_failed()) return finish_output();
+  }
+  return {};
+}
+
+// One message: a line, lines that were pasted together, or lines between """. Nothing: the user
+// leaves.
+std::optional<std::string> InteractiveChat::read_message() {
+  std::string message;
+  switch (editor_.read(L">>> ", message)) {
+    case LineEditor::Event::kEnd:
+      print("\n");
+      return std::nullopt;
+    case LineEditor::Event::kInterrupted:
+      if (trimmed(message).empty()) print("Ctrl-D or /bye leaves.\n");
+      return "";
+    case LineEditor::Event::kLine:
+      break;
+  }
+  editor_.remember(message);
+  if (may_be_quoted(message) && is_open_quoted(message) && !finish_quoted(message)) return "";
+  if (message.starts_with('/')) return message;
+  if (message.starts_with(kQuotes)) {
+    message.erase(0, kQuotes.size());
+    const size_t end = message.rfind(kQuotes);
+    if (end != std::string::npos) message.erase(end, kQuotes.size());
+    return trimmed(message);
+  }
+  while (editor_.more_waiting()) {
+    std::string line;
+    if (editor_.read(L"... ", line) != LineEditor::Event::kLine) return "";
+    message += "\n" + line;
+  }
+  return message;
+}
+
+// Reads on until """ closes. False: the user gave the message up.
+bool InteractiveChat::finish_quoted(std::string& message) {
+  while (is_open_quoted(message)) {
+    std::string line;
+    if (editor_.read(L"... ", line) != LineEditor::Event::kLine) return false;
+    editor_.remember(line);
+    message += "\n" + line;
+  }
+  return true;
+}
+
+void InteractiveChat::show(const Result<Generation>& generation) {
+  if (!generation) {
+    say_error(generation.error());
+    return;
+  }
+  if (settings_.json) print("{}\n", generation_json(*generation, settings_, 2));
+  if (generation->stop_reason == StopReason::kContextFull) {
+    print("(the context of {} tokens is full; /clear starts afresh, /set ctx N makes it larger)\n",
+          generation->usage.context_tokens);
+  } else if (generation->stop_reason == StopReason::kTokenLimit) {
+    print("(stopped at --max-tokens)\n");
+  } else if (generation->stop_reason == StopReason::kCancelled && generation->text.empty()) {
+    print("(stopped before anything was said; the question is taken back)\n");
+  }
+  flush_out();
+  if (settings_.verbose) {
+    (void)std::fputs(verbose_text(conversation_.model(), *generation).c_str(), stderr);
+  }
+  save();
+}
+
+void InteractiveChat::answer(const std::string& text) {
+  AnswerPrinter printer(settings_);
+  const auto generation =
+      conversation_.ask(text, [&](const StreamEvent& event) { return printer.write(event); });
+  printer.finish();
+  show(generation);
+}
+
+void InteractiveChat::answer_again() {
+  AnswerPrinter printer(settings_);
+  const auto generation =
+      conversation_.ask_again([&](const StreamEvent& event) { return printer.write(event); });
+  printer.finish();
+  show(generation);
+}
+
+void InteractiveChat::save() {
+  if (!settings_.save) return;
+  conversation_.chat().sampling = settings_.sampling;
+  if (const Result<void> saved = store_.save(conversation_.chat()); !saved) {
+    say_error(saved.error());
+  }
+}
+
+}  // namespace llmrun::cli
