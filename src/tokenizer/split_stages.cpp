@@ -460,14 +460,15 @@ size_t three_digits(std::string_view text, size_t pos) {
 // A border before every group of three digits, counted from the end of a run of digits.
 size_t thousands(std::string_view text, size_t pos) {
   const auto is_digit = [&](size_t i) { return text[i] >= '0' && text[i] <= '9'; };
+  // Inside a run a multiple of three is left, because its first piece took the others.
+  if (pos > 0 && is_digit(pos - 1) && is_digit(pos)) return pos + 3;
   size_t digits = pos;
   while (digits < text.size() && !is_digit(digits)) ++digits;
   size_t end = digits;
   while (end < text.size() && is_digit(end)) ++end;
-  const size_t count = end - digits;
-  if (digits > pos) return count >= 3 && count % 3 == 0 ? digits : digits + count % 3;
-  if (count <= 3) return std::max(end, pos + 1);
-  return pos + (count % 3 == 0 ? 3 : count % 3);
+  const size_t first = (end - digits) % 3;
+  if (digits == pos) return first == 0 ? pos + 3 : pos + first;
+  return digits + (end - digits < 3 ? end - digits : first);
 }
 
 size_t punctuation(std::string_view text, size_t pos) {
