@@ -1,0 +1,148 @@
+// Speed of the kernels on the shapes of real models: GB/s of weights read and Gop/s (a multiply
+// and an add are two), per tensor type, tokens and threads. LLMRUN_CPU chooses the target.
+//   kernels_bench --benchmark_filter='matmul/Q4_1/.*'
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/backend.h"
+#include "kernels/tensor_type.h"
+
+namespace llmrun::kernels {
+namespace {
+
+std::vector<float> random_values(int64_t n) {
+  std::mt19937 engine(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> v(static_cast<size_t>(n));
+  for (float& x : v) x = normal(engine);
+  return v;
+}
+
+// One row is quantised and repeated: the kernels do not look at the values.
+std::vector<std::byte> packed(TensorType type, int64_t n_out, int64_t n_in) {
+  const size_t row_bytes = quant::row_bytes(type, n_in).value();
+  std::vector<std::byte> bytes(row_bytes * static_cast<size_t>(n_out));
+  quant::quantize_row(type, random_values(n_in).data(), n_in, bytes.data());
+  for (int64_t row = 1; row < n_out; ++row) {
+    std::memcpy(bytes.data() + static_cast<size_t>(row) * row_bytes, bytes.data(), row_bytes);
+  }
+  return bytes;
+}
+
+struct MatmulShape {
+  int64_t n_out, n_in, n_tokens;
+  int n_matrices;  // different ones in turn, so that weights come from memory as in a model
+  int threads;
+};
+
+void matmul(benchmark::State& state, TensorType type, const MatmulShape& shape) {
+  BackendOptions options;
+  options.threads = shape.threads;
+  auto backend = make_backend("cpu", options);
+  if (!backend) {
+    state.SkipWithError(backend.error().message.c_str());
+    return;
+  }
+  const std::vector<float> x = random_values(shape.n_tokens * shape.n_in);
+  std::vector<float> y(static_cast<size_t>(shape.n_tokens * shape.n_out));
+  std::vector<std::vector<std::byte>> weights;
+  for (int i = 0; i < shape.n_matrices; ++i) {
+    weights.push_back(packed(type, shape.n_out, shape.n_in));
+  }
+  MatmulOutput output;
+  output.weight.type = type;
+  output.weight.n_out = shape.n_out;
+  output.weight.n_in = shape.n_in;
+  output.weight.row_bytes = quant::row_bytes(type, shape.n_in).value();
+  output.y = y.data();
+  output.y_stride = shape.n_out;
+  MatmulParams params;
+  params.x = ConstRows(x.data(), shape.n_tokens, shape.n_in, shape.n_in);
+  params.outputs = std::span<const MatmulOutput>(&output, 1);
+  size_t next = 0;
+  for (auto _ : state) {
+    output.weight.data = weights[next].data();
+    next = (next + 1) % weights.size();
+    (*backend)->ops().matmul(params);
+    benchmark::DoNotOptimize(y.data());
+    benchmark::ClobberMemory();
+  }
+  const auto rounds = static_cast<double>(state.iterations());
+  state.counters["GB/s"] = benchmark::Counter(
+      rounds * static_cast<double>(weights[0].size()) * 1e-9, benchmark::Counter::kIsRate);
+  state.counters["Gop/s"] = benchmark::Counter(
+      rounds * 2e-9 * static_cast<double>(shape.n_out * shape.n_in * shape.n_tokens),
+      benchmark::Counter::kIsRate);
+}
+
+void attention(benchmark::State& state, int64_t n_tokens, int64_t n_keys, int64_t n_heads,
+               int64_t n_kv_heads, int64_t dim) {
+  BackendOptions options;
+  options.threads = 2;
+  auto backend = make_backend("cpu", options);
+  const int64_t n_pages = (n_keys + kPageTokens - 1) / kPageTokens;
+  const size_t page_bytes = static_cast<size_t>(n_kv_heads * kPageTokens) *
+                            cache_row_bytes(CacheType::kF16, dim);
+  std::vector<std::byte> memory(static_cast<size_t>(2 * n_pages) * page_bytes);
+  std::vector<std::byte*> k;
+  std::vector<std::byte*> v;
+  for (int64_t i = 0; i < n_pages; ++i) {
+    k.push_back(memory.data() + static_cast<size_t>(2 * i) * page_bytes);
+    v.push_back(memory.data() + static_cast<size_t>(2 * i + 1) * page_bytes);
+  }
+  const std::vector<float> q = random_values(n_tokens * n_heads * dim);
+  std::vector<float> y(q.size());
+  AttentionParams p;
+  p.q = ConstRows(q.data(), n_tokens, n_heads * dim, n_heads * dim);
+  p.y = Rows{y.data(), n_tokens, n_heads * dim, n_heads * dim};
+  p.n_heads = n_heads;
+  p.n_kv_heads = n_kv_heads;
+  p.k_dim = p.v_dim = dim;
+  p.pages = {k, v};
+  p.first_position = n_keys - n_tokens;
+  p.n_keys = n_keys;
+  for (auto _ : state) {
+    (*backend)->ops().attention(p);
+    benchmark::ClobberMemory();
+  }
+  state.counters["cache GB/s"] = benchmark::Counter(
+      static_cast<double>(state.iterations()) * static_cast<double>(memory.size()) * 1e-9,
+      benchmark::Counter::kIsRate);
+}
+
+void register_all() {
+  for (int i = 0; i < quant::kTensorTypeCount; ++i) {
+    const auto type = static_cast<TensorType>(i);
+    const std::string name(quant::traits(type).name);
+    for (const int64_t n_tokens : {1, 2, 4, 8, 16, 512}) {
+      for (const int threads : {1, 2}) {
+        const bool prompt = n_tokens >= 16;
+        const MatmulShape shape{2048, 1536, n_tokens, prompt ? 1 : 32, threads};
+        const std::string label = "matmul/" + name + "/tokens:" + std::to_string(n_tokens) +
+                                  "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(label.c_str(), matmul, type, shape)->UseRealTime();
+      }
+    }
+  }
+  benchmark::RegisterBenchmark("attention/decode/512", attention, 1, 512, 9, 3, 64)->UseRealTime();
+  benchmark::RegisterBenchmark("attention/decode/8192", attention, 1, 8192, 9, 3, 64)
+      ->UseRealTime();
+  benchmark::RegisterBenchmark("attention/decode256/4096", attention, 1, 4096, 4, 1, 256)
+      ->UseRealTime();
+  benchmark::RegisterBenchmark("attention/prompt/512", attention, 512, 512, 9, 3, 64)
+      ->UseRealTime();
+}
+
+}  // namespace
+}  // namespace llmrun::kernels
+
+int main(int argc, char** argv) {
+  llmrun::kernels::register_all();
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}
