@@ -38,6 +38,8 @@ Result<Value> map_attribute(Interpreter& interpreter, const std::vector<Value>& 
 }
 
 Result<Value> map_filter(Interpreter& interpreter, const Value& input, const Bound& arguments) {
+  // Like Jinja2: what is false (none, 0, "") is empty here, and does not have to be iterable.
+  if (!truthy(input)) return interpreter.heap().list({}, ObjectKind::kIterator);
   LLMRUN_ASSIGN(const std::vector<Value> items, elements(interpreter.heap(), input));
   const CallArguments& given = arguments.raw;
   if (given.positional.empty() && !given.named.empty()) {
@@ -57,6 +59,7 @@ Result<Value> map_filter(Interpreter& interpreter, const Value& input, const Bou
 // is tested.
 template <bool wanted, bool by_attribute>
 Result<Value> select_filter(Interpreter& interpreter, const Value& input, const Bound& arguments) {
+  if (!truthy(input)) return interpreter.heap().list({}, ObjectKind::kIterator);
   LLMRUN_ASSIGN(const std::vector<Value> items, elements(interpreter.heap(), input));
   const std::vector<Value>& given = arguments.raw.positional;
   AttributePath path;

@@ -110,7 +110,10 @@ class Value {
   bool as_bool() const { return *std::get_if<bool>(&data_); }
   int64_t as_int() const { return *std::get_if<int64_t>(&data_); }
   double as_float() const { return *std::get_if<double>(&data_); }
-  Object* as_object() const { return *std::get_if<Object*>(&data_); }
+  Object* as_object() const {
+    Object* const* held = std::get_if<Object*>(&data_);
+    return held == nullptr ? nullptr : *held;
+  }
   const StringData& as_string() const {
     return **std::get_if<std::shared_ptr<const StringData>>(&data_);
   }
