@@ -80,7 +80,7 @@ Result<Value> indent_filter(Interpreter& interpreter, const Value& input, const 
   LLMRUN_ASSIGN(const std::vector<Value> lines, split_lines(heap, closed, false));
   TextBuilder out = heap.builder();
   for (size_t i = 0; i < lines.size(); ++i) {
-    if (i > 0) out.append("\n", true);
+    if (i > 0) out.append("\n", text.text().trusted());
     const bool indented = i == 0 ? first : blank || !lines[i].text().empty();
     LLMRUN_TRY(heap.spend_bytes(indention.text().size() + 64));
     if (indented) out.append(indention.text());
