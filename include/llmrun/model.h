@@ -30,7 +30,7 @@ namespace llmrun {
 struct LoadOptions {
   std::string device = "auto";  // auto, cpu
   int threads = 0;              // 0: one per physical core
-  std::string cpu_target;       // empty: the best this machine has (see cpu_targets())
+  std::string cpu_target = {};  // empty: the best this machine has (see cpu_targets())
 };
 
 struct TokenizeOptions {

@@ -93,7 +93,9 @@ __attribute__((target("avx512f"))) double avx512_f32(int64_t n, float* sink) {
     for (auto& sum : sums) sum = _mm512_fmadd_ps(sum, a, b);
   }
   for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_ps(sums[0], sums[c]);
-  *sink = _mm_cvtss_f32(_mm512_castps512_ps128(sums[0]));
+  float lanes[16];
+  _mm512_storeu_ps(lanes, sums[0]);
+  *sink = lanes[0];
   return 2.0 * 16 * kChains * static_cast<double>(n);
 }
 
@@ -107,7 +109,9 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) double avx512_int8(int64_
     for (auto& sum : sums) sum = _mm512_dpbusd_epi32(sum, a, b);
   }
   for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_epi32(sums[0], sums[c]);
-  *sink = static_cast<float>(_mm_cvtsi128_si32(_mm512_castsi512_si128(sums[0])));
+  int32_t lanes[16];
+  _mm512_storeu_si512(lanes, sums[0]);
+  *sink = static_cast<float>(lanes[0]);
   return 2.0 * 64 * kChains * static_cast<double>(n);
 }
 
