@@ -1,0 +1,54 @@
+// Consistency of a spec: ropes that fit their heads, numbers that are in the domain of the ops.
+#include "runtime/spec_check.h"
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace llmrun::runtime {
+namespace {
+
+Result<void> check_rope(const Rope& rope) {
+  const bool numbers = std::isfinite(rope.base) && rope.base > 1.0 && std::isfinite(rope.factor) &&
+                       rope.factor > 0.0 && std::isfinite(rope.magnitude);
+  const bool yarn = rope.scaling != RopeScaling::kYarn ||
+                    (rope.original_context > 0 && rope.beta_fast > 0.0 && rope.beta_slow > 0.0);
+  if (numbers && yarn && rope.n_dims >= 0 && rope.n_dims % 2 == 0) return {};
+  return make_error(ErrorCode::kBadModel,
+                    "the rotary embedding makes no sense: {} dims, base {}, scaling factor {}, "
+                    "original context {}",
+                    rope.n_dims, rope.base, rope.factor, rope.original_context);
+}
+
+Result<void> check_rope_fits(const ModelSpec& spec, size_t layer, int rope, int64_t dims) {
+  if (rope == kNoRope || spec.ropes[static_cast<size_t>(rope)].n_dims <= dims) return {};
+  return make_error(ErrorCode::kBadModel,
+                    "layer {} rotates {} dims of heads that have {} (rope.dimension_count)", layer,
+                    spec.ropes[static_cast<size_t>(rope)].n_dims, dims);
+}
+
+Result<void> check_eps(const std::optional<Norm>& norm, size_t layer) {
+  if (!norm || norm->eps >= 0.0F) return {};
+  return make_error(ErrorCode::kBadModel, "a norm of layer {} has the negative epsilon {}", layer,
+                    norm->eps);
+}
+
+}  // namespace
+
+Result<void> check_spec(const ModelSpec& spec) {
+  for (const Rope& rope : spec.ropes) LLMRUN_TRY(check_rope(rope));
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const LayerSpec& layer = spec.layers[i];
+    if (const auto* mixer = std::get_if<Attention>(&layer.mixer)) {
+      LLMRUN_TRY(check_rope_fits(spec, i, mixer->rope, mixer->k_dim));
+    }
+    if (const auto* mixer = std::get_if<LatentAttention>(&layer.mixer)) {
+      LLMRUN_TRY(check_rope_fits(spec, i, mixer->rope, mixer->rope_dim));
+    }
+    LLMRUN_TRY(check_eps(layer.mixer_norm, i));
+    LLMRUN_TRY(check_eps(layer.ffn_norm, i));
+  }
+  return check_eps(spec.head.norm, spec.layers.size());
+}
+
+}  // namespace llmrun::runtime
