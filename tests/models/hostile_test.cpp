@@ -1,0 +1,192 @@
+// Metadata that lie and tensors that do not fit: always a typed error that says where, never a
+// crash, a hang or a large allocation.
+#include <gmock/gmock.h>
+
+#include <map>
+#include <set>
+
+#include "gguf/writer.h"
+#include "models/tiny.h"
+
+namespace llmrun {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kStored = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs/";
+
+struct Changes {
+  std::map<std::string, int64_t> numbers{};     // keys replaced by integers
+  std::map<std::string, float> floats{};        // keys replaced by float32
+  std::map<std::string, std::string> texts{};   // keys replaced by strings
+  std::set<std::string> dropped{};              // keys and tensors left out
+  std::map<std::string, std::string> copies{};  // tensor: has the shape and bytes of another
+};
+
+// A copy of a stored model with the changes made.
+Result<std::vector<std::byte>> altered(const std::string& name, const Changes& changes) {
+  LLMRUN_ASSIGN(const gguf::File file, gguf::File::open(kStored + name + ".gguf"));
+  gguf::Writer writer;
+  for (const auto& [key, value] : file.metadata().entries()) {
+    const std::string text(key);
+    if (changes.numbers.contains(text) || changes.floats.contains(text) ||
+        changes.texts.contains(text) || changes.dropped.contains(text)) {
+      continue;
+    }
+    writer.add_metadata(key, value);
+  }
+  for (const auto& [key, number] : changes.numbers) writer.add_metadata(key, number);
+  for (const auto& [key, number] : changes.floats) writer.add_metadata(key, number);
+  for (const auto& [key, text] : changes.texts) writer.add_metadata(key, text);
+  for (const gguf::TensorInfo& tensor : file.tensors()) {
+    if (changes.dropped.contains(std::string(tensor.name))) continue;
+    const gguf::TensorInfo* from = &tensor;
+    if (const auto it = changes.copies.find(std::string(tensor.name)); it != changes.copies.end()) {
+      from = file.find_tensor(it->second);
+    }
+    writer.add_tensor(tensor.name, from->type, {from->dims.data(), from->n_dims}, from->bytes);
+  }
+  return writer.to_bytes();
+}
+
+// Opens, builds, loads and runs; the first error on the way.
+Result<void> try_all(std::span<const std::byte> bytes) {
+  LLMRUN_ASSIGN(const gguf::File file, gguf::File::from_bytes(bytes));
+  LLMRUN_ASSIGN(runtime::ModelSpec spec, models::build_spec(file));
+  const auto backend = kernels::make_reference_backend();
+  LLMRUN_ASSIGN(const auto model, runtime::Model::load(file, *backend, std::move(spec)));
+  LLMRUN_ASSIGN(const auto context, model->new_context(testing::float_cache()));
+  LLMRUN_TRY(testing::run_chunked(*context, testing::kIds, 24));
+  return {};
+}
+
+Error error_of(const std::string& name, const Changes& changes) {
+  auto bytes = altered(name, changes);
+  EXPECT_TRUE(bytes) << (bytes ? "" : bytes.error().message);
+  if (!bytes) return {};
+  auto result = try_all(*bytes);
+  EXPECT_FALSE(result) << "was accepted";
+  return result ? Error{} : result.error();
+}
+
+TEST(Hostile, UnchangedCopyRuns) {
+  const auto bytes = altered("llama-dense", {});
+  ASSERT_TRUE(bytes);
+  const auto result = try_all(*bytes);
+  EXPECT_TRUE(result) << result.error().message;
+}
+
+TEST(Hostile, Numbers) {
+  const std::map<std::string, std::vector<int64_t>> values = {
+      {"llama.block_count", {0, -1, 1025, INT64_MAX, 100}},
+      {"llama.embedding_length", {0, -64, 63, INT64_MAX}},
+      {"llama.context_length", {0, -5, INT64_MAX}},
+      {"llama.attention.head_count", {0, -1, 3, 1 << 30}},
+      {"llama.attention.head_count_kv", {0, -2, 3, INT64_MAX}},
+      {"llama.attention.key_length", {0, -16, 1 << 20, 15}},
+      {"llama.attention.value_length", {0, 7}},
+      {"llama.rope.dimension_count", {-2, 5, 1000}},
+      {"llama.feed_forward_length", {0, -1, 95, INT64_MAX}},
+      {"llama.expert_count", {-1, 5000, 4}},
+      {"llama.nextn_predict_layers", {-1, 2, 7}},
+  };
+  for (const auto& [key, numbers] : values) {
+    for (const int64_t number : numbers) {
+      SCOPED_TRACE(key + " = " + std::to_string(number));
+      EXPECT_EQ(error_of("llama-dense", {.numbers = {{key, number}}}).code, ErrorCode::kBadModel);
+    }
+  }
+}
+
+TEST(Hostile, Floats) {
+  const std::map<std::string, std::vector<float>> values = {
+      {"llama.rope.freq_base", {0.0F, -1.0F, 1.0F, INFINITY, NAN}},
+      {"llama.rope.scaling.factor", {-2.0F, NAN}},
+      {"llama.attention.layer_norm_rms_epsilon", {-1.0F, NAN}},
+  };
+  for (const auto& [key, numbers] : values) {
+    for (const float number : numbers) {
+      SCOPED_TRACE(key + " = " + std::to_string(number));
+      EXPECT_EQ(error_of("llama-dense", {.floats = {{key, number}}}).code, ErrorCode::kBadModel);
+    }
+  }
+}
+
+TEST(Hostile, Experts) {
+  const std::map<std::string, std::vector<int64_t>> values = {
+      {"qwen3moe.expert_used_count", {0, 9, -1}},
+      {"qwen3moe.expert_count", {0, 1, 16, 4097}},
+      {"qwen3moe.expert_group_count", {3, 9}},
+      {"qwen3moe.expert_feed_forward_length", {-1, 23, 1 << 30}},
+  };
+  for (const auto& [key, numbers] : values) {
+    for (const int64_t number : numbers) {
+      SCOPED_TRACE(key + " = " + std::to_string(number));
+      EXPECT_EQ(error_of("altered-qwen3moe-experts", {.numbers = {{key, number}}}).code,
+                ErrorCode::kBadModel);
+    }
+  }
+}
+
+TEST(Hostile, LatentAttention) {
+  const std::map<std::string, std::vector<int64_t>> values = {
+      {"deepseek2.attention.key_length_mla", {0, 8, 7, -1}},
+      {"deepseek2.attention.kv_lora_rank", {0, 15, INT64_MAX}},
+      {"deepseek2.attention.q_lora_rank", {0, 19}},
+      {"deepseek2.rope.dimension_count", {0, 21}},
+      {"deepseek2.expert_gating_func", {0, 5}},
+      {"deepseek2.rope.scaling.original_context_length", {0, -1}},
+  };
+  for (const auto& [key, numbers] : values) {
+    for (const int64_t number : numbers) {
+      SCOPED_TRACE(key + " = " + std::to_string(number));
+      EXPECT_EQ(error_of("altered-deepseek2-absorbed", {.numbers = {{key, number}}}).code,
+                ErrorCode::kBadModel);
+    }
+  }
+}
+
+TEST(Hostile, WrongTypesOfKeys) {
+  EXPECT_THAT(error_of("llama-dense", {.texts = {{"llama.block_count", "two"}}}).message,
+              HasSubstr("llama.block_count"));
+  EXPECT_THAT(error_of("llama-dense", {.numbers = {{"llama.rope.freq_base", 10000}}}).message,
+              HasSubstr("llama.rope.freq_base"));
+}
+
+TEST(Hostile, MissingTensorsAreNamed) {
+  for (const char* name : {"blk.0.attn_q.weight", "blk.1.ffn_down.weight", "output_norm.weight",
+                           "token_embd.weight", "blk.1.attn_norm.weight"}) {
+    const Error error = error_of("llama-dense", {.dropped = {name}});
+    EXPECT_EQ(error.code, ErrorCode::kBadModel);
+    EXPECT_THAT(error.message, HasSubstr(name));
+  }
+}
+
+TEST(Hostile, MissingKeysAreNamed) {
+  for (const char* key : {"llama.block_count", "llama.embedding_length", "llama.context_length",
+                          "llama.attention.layer_norm_rms_epsilon"}) {
+    const Error error = error_of("llama-dense", {.dropped = {key}});
+    EXPECT_EQ(error.code, ErrorCode::kBadModel);
+    EXPECT_THAT(error.message, HasSubstr(key));
+  }
+}
+
+TEST(Hostile, WrongShapesTellBothShapes) {
+  const Error error =
+      error_of("llama-dense", {.copies = {{"blk.0.ffn_down.weight", "blk.0.attn_norm.weight"}}});
+  EXPECT_EQ(error.code, ErrorCode::kBadModel);
+  EXPECT_THAT(error.message, HasSubstr("blk.0.ffn_down.weight"));
+  EXPECT_THAT(error.message, HasSubstr("[64]"));
+  EXPECT_THAT(error.message, HasSubstr("[96, 64]"));
+}
+
+TEST(Hostile, UnknownArchitectureNamesTheNearest) {
+  const Error error = error_of("llama-dense", {.texts = {{"general.architecture", "qwen3mo"}}});
+  EXPECT_EQ(error.code, ErrorCode::kUnsupported);
+  EXPECT_THAT(error.message, HasSubstr("qwen3moe"));
+  EXPECT_EQ(error_of("llama-dense", {.dropped = {"general.architecture"}}).code,
+            ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace llmrun
