@@ -69,9 +69,8 @@ class BenchCommand : public Command {
     note("measuring the machine");
     const std::vector<MachinePeak> peaks = measure_machine(static_cast<int>(load_.threads));
     if (peaks.empty()) return make_error(ErrorCode::kInternal, "the machine could not be measured");
-    const auto results = bench(model, bench_options, chosen(peaks), [this](std::string_view what) {
-      note(what);
-    });
+    const auto results =
+        bench(model, bench_options, chosen(peaks), [this](std::string_view what) { note(what); });
     clear_note();
     if (!results) return tl::unexpected<Error>(results.error());
     if (json) {
@@ -109,8 +108,11 @@ class BenchCommand : public Command {
 
   void print_as_json(const Model& model, const std::vector<MachinePeak>& peaks,
                      const std::vector<BenchResult>& results) const {
-    Json out = {{"model", model.info().name}, {"file", model.info().path.string()},
-                {"device", model.device()}, {"results", Json::array()}, {"machine", Json::array()}};
+    Json out = {{"model", model.info().name},
+                {"file", model.info().path.string()},
+                {"device", model.device()},
+                {"results", Json::array()},
+                {"machine", Json::array()}};
     for (const BenchResult& result : results) out["results"].push_back(result_json(result));
     for (const MachinePeak& peak : peaks) out["machine"].push_back(peak_json(peak));
     print_json_text(to_text(out, 2), to_text(out));
@@ -118,8 +120,9 @@ class BenchCommand : public Command {
 
   static void print_as_table(const Model& model, const std::vector<MachinePeak>& peaks,
                              const std::vector<BenchResult>& results) {
-    print("{}, {}\n\n", model.info().name.empty() ? model.info().path.filename().string()
-                                                  : safe_for_terminal(model.info().name),
+    print("{}, {}\n\n",
+          model.info().name.empty() ? model.info().path.filename().string()
+                                    : safe_for_terminal(model.info().name),
           model.device());
     TextTable table;
     table.add_column("TEST");

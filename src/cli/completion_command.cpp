@@ -10,13 +10,13 @@ class CompletionCommand : public Command {
  public:
   CompletionCommand() {
     options.add_text_argument("SHELL", "bash, zsh or fish", &shell_).choices = {"bash", "zsh",
-                                                                                 "fish"};
+                                                                                "fish"};
     examples = {{"source <(llmrun completion bash)", "for the running bash"},
                 {"llmrun completion fish > ~/.config/fish/completions/llmrun.fish", "for good"}};
   }
 
   Result<void> execute() override {
-    write_out(shell_ == "bash" ? bash_completion()
+    write_out(shell_ == "bash"  ? bash_completion()
               : shell_ == "zsh" ? zsh_completion()
                                 : fish_completion());
     return {};

@@ -57,7 +57,7 @@ Result<std::unique_ptr<Conversation>> Conversation::open(RunSettings& settings, 
 
 SamplingOptions Conversation::sampling() const {
   SamplingOptions options = model_.recommended_sampling();
-  (void)apply(settings_.sampling, options);  // every value was checked when it was set
+  (void)apply_sampling(settings_.sampling, options);  // every value was checked when it was set
   return options;
 }
 

@@ -20,8 +20,8 @@ class DetokenizeCommand : public Command {
         "Prints the text of token ids, byte for byte. The ids are arguments, a file, or standard "
         "input.";
     options.add_model_argument(&model_);
-    Argument& ids = options.add_text_argument("ID", "token ids; '-' or nothing: standard input",
-                                              nullptr);
+    Argument& ids =
+        options.add_text_argument("ID", "token ids; '-' or nothing: standard input", nullptr);
     ids.required = false;
     ids.repeated = true;
     ids.set = [this](std::string_view text) -> Result<void> {

@@ -77,9 +77,8 @@ class DoctorCommand : public Command {
   static void print_as_json(const MachineInfo& machine, const std::vector<Finding>& findings) {
     Json targets = Json::array();
     for (const CpuTargetInfo& target : machine.targets) {
-      targets.push_back({{"name", target.name},
-                         {"available", target.available},
-                         {"missing", target.missing}});
+      targets.push_back(
+          {{"name", target.name}, {"available", target.available}, {"missing", target.missing}});
     }
     Json checks = Json::array();
     for (const Finding& finding : findings) {
@@ -110,7 +109,7 @@ class DoctorCommand : public Command {
     print("features  {}\n", features.empty() ? " none" : features);
     for (const CpuTargetInfo& target : machine.targets) {
       print("target     {:<10}{}\n", target.name,
-            !target.available                       ? "missing: " + target.missing
+            !target.available                      ? "missing: " + target.missing
             : target.name == machine.chosen_target ? "available, in use"
                                                    : "available");
     }

@@ -111,8 +111,8 @@ class EstimateCommand : public Command {
 
   [[nodiscard]] Json row(double n_parameters, double bits) const {
     const double n_bytes = rule_of_thumb_bytes(n_parameters, bits);
-    Json out = {{"params", n_parameters}, {"bits", bits}, {"bytes", n_bytes},
-                {"gigabytes", n_bytes / 1e9}};
+    Json out = {
+        {"params", n_parameters}, {"bits", bits}, {"bytes", n_bytes}, {"gigabytes", n_bytes / 1e9}};
     if (fits_) out["fits"] = n_bytes <= static_cast<double>(*fits_);
     return out;
   }
@@ -179,8 +179,8 @@ class EstimateCommand : public Command {
       const double n_bytes = rule_of_thumb_bytes(*parameters_, bits);
       if (n_bytes <= limit) fitting += (fitting.empty() ? "" : ", ") + format_bits(bits);
       out["results"].push_back(row(*parameters_, bits));
-      table.add_row({format_bits(bits), format_gigabytes(n_bytes) + " GB",
-                     n_bytes <= limit ? "yes" : "no"});
+      table.add_row(
+          {format_bits(bits), format_gigabytes(n_bytes) + " GB", n_bytes <= limit ? "yes" : "no"});
     }
     if (json) {
       print_json(out);
@@ -220,7 +220,8 @@ class EstimateCommand : public Command {
     const uint64_t limit = fits_.value_or(plan.available_bytes);
     const bool fits = plan.total_bytes <= limit;
     if (json) {
-      Json out = {{"model", path.string()}, {"context_tokens", plan.context_tokens},
+      Json out = {{"model", path.string()},
+                  {"context_tokens", plan.context_tokens},
                   {"components", Json::array()}};
       for (const MemoryItem& item : plan.items) {
         out["components"].push_back(

@@ -96,8 +96,8 @@ std::string command_help(const CommandEntry& entry, const Command& command, int 
   }
   if (!command.examples.empty()) text += "\nExamples:\n";
   for (const Example& example : command.examples) {
-    text += fmt::format("  {}\n      {}\n", example.command,
-                        wrap_words(example.what, width - 6, 6));
+    text +=
+        fmt::format("  {}\n      {}\n", example.command, wrap_words(example.what, width - 6, 6));
   }
   return text;
 }

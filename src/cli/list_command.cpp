@@ -86,8 +86,8 @@ class ListCommand : public Command {
       table.add_column("SIZE", Align::kRight);
       table.add_column("MODIFIED");
       for (const auto& model : stored) {
-        table.add_row({model.name, model.id, format_bytes_decimal(model.size),
-                       local_date(model.modified)});
+        table.add_row(
+            {model.name, model.id, format_bytes_decimal(model.size), local_date(model.modified)});
       }
       write_out(table.text());
     }

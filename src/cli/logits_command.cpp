@@ -141,7 +141,8 @@ class LogitsCommand : public Command {
     options.add_text("prompt", 'p', "TEXT", "text to tokenize", &prompt_);
     options.add_file("file", 'f', "a file of text to tokenize", &file_);
     options.add_switch("no-special", 0, "add no BOS or EOS to the text", &no_special_);
-    options.add_switch("parse-special", 0, "read special tokens written in the text", &parse_special_);
+    options.add_switch("parse-special", 0, "read special tokens written in the text",
+                       &parse_special_);
     options.add_file("output", 'o', "where to write; '-' with --top: standard output", &output_);
     options.add_integer("top", 0, "K", "write only the K best ids and log-probabilities", &top_,
                         {1, int64_t{1} << 24});
@@ -188,8 +189,8 @@ class LogitsCommand : public Command {
     LLMRUN_TRY(InterruptGuard::check());
     LLMRUN_TRY(sink->commit());
     if (json) {
-      const Json out = {{"file", output_}, {"n_tokens", tokens.size()}, {"n_vocab", n_vocab},
-                        {"tokens", tokens}};
+      const Json out = {
+          {"file", output_}, {"n_tokens", tokens.size()}, {"n_vocab", n_vocab}, {"tokens", tokens}};
       print_json_text(to_text(out), to_text(out));
     }
     return {};
@@ -204,7 +205,8 @@ class LogitsCommand : public Command {
       return make_error(ErrorCode::kUsage, "give one of --ids, --prompt and --file");
     }
     if (options.given("ids") && (no_special_ || parse_special_)) {
-      return make_error(ErrorCode::kUsage, "--no-special and --parse-special have no effect on ids");
+      return make_error(ErrorCode::kUsage,
+                        "--no-special and --parse-special have no effect on ids");
     }
     if (output_.empty()) return make_error(ErrorCode::kUsage, "-o FILE is missing");
     if (output_ == "-" && (top_ == 0 || json)) {

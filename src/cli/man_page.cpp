@@ -46,8 +46,9 @@ std::string option_item(const Option& option) {
 
 std::string command_section(const CommandEntry& entry) {
   const std::unique_ptr<Command> command = entry.make();
-  std::string text = fmt::format(".SS {}\n.B {}\n.PP\n{}.\n", roff(usage_line(entry.name, *command)),
-                                 roff(fmt::format("llmrun {}", entry.name)), roff(entry.summary));
+  std::string text =
+      fmt::format(".SS {}\n.B {}\n.PP\n{}.\n", roff(usage_line(entry.name, *command)),
+                  roff(fmt::format("llmrun {}", entry.name)), roff(entry.summary));
   if (!command->description.empty()) text += ".PP\n" + roff_paragraphs(command->description);
   for (const Argument& argument : command->options.arguments()) {
     text += fmt::format(".TP\n\\fI{}\\fR\n{}\n", roff(argument.name), roff(argument.help));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include "base/utf8.h"
 #include "cli/text_layout.h"
@@ -130,7 +131,7 @@ void MarkdownPrinter::put(std::string_view character) {
       return put_text(character);
     case State::kCodeStart:
       return put_code_start(character);
-    case State::kCode:
+    case State::kCodeLine:
       return put_code(character);
   }
 }
@@ -155,8 +156,8 @@ bool MarkdownPrinter::may_become_block() const {
     // With three marks the rest of the line is the name of the language, which has no backtick.
     return n == text.size() || (n >= 3 && text.find('`', n) == std::string_view::npos);
   }
-  if (c == '-' || c == '+') return text.find_first_not_of("-+ ") == std::string_view::npos &&
-                                   list_marker_length(text) == 0;
+  if (c == '-' || c == '+')
+    return text.find_first_not_of("-+ ") == std::string_view::npos && list_marker_length(text) == 0;
   if (c == '*' || c == '_') return text.find_first_not_of(c) == std::string_view::npos;
   if (is_digit(c)) {
     const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
@@ -278,13 +279,13 @@ void MarkdownPrinter::put_code_start(std::string_view character) {
   start_ += character;
   const std::string_view text = without_indent(start_);
   const size_t last = text.find_last_not_of(" \t");
-  const bool only_marks = last == std::string_view::npos ||
-                          text.substr(0, last + 1).find_first_not_of(fence_mark_) ==
-                              std::string_view::npos;
+  const bool only_marks =
+      last == std::string_view::npos ||
+      text.substr(0, last + 1).find_first_not_of(fence_mark_) == std::string_view::npos;
   const bool spaces_behind = last != std::string_view::npos && last + 1 < text.size();
   if (start_.size() <= 64 && only_marks && !(spaces_behind && last + 1 < fence_length_)) return;
   wrapper_.put_raw(std::exchange(start_, ""), kCode);
-  state_ = State::kCode;
+  state_ = State::kCodeLine;
 }
 
 void MarkdownPrinter::put_code(std::string_view character) {
@@ -348,8 +349,8 @@ void MarkdownPrinter::print_table_rows() {
 void MarkdownPrinter::finish() {
   if (!partial_.empty()) put("\xEF\xBF\xBD");
   partial_.clear();
-  const bool open_line = state_ == State::kText || state_ == State::kCode || !start_.empty() ||
-                         !quote_.empty();
+  const bool open_line =
+      state_ == State::kText || state_ == State::kCodeLine || !start_.empty() || !quote_.empty();
   if (open_line) put("\n");
   if (!table_.empty()) print_table();
   wrapper_.reset();

@@ -22,7 +22,7 @@ class MarkdownPrinter {
   void finish();
 
  private:
-  enum class State { kLineStart, kText, kCodeStart, kCode };
+  enum class State { kLineStart, kText, kCodeStart, kCodeLine };
 
   void put(std::string_view character);
   void put_line_start(std::string_view character);
@@ -44,9 +44,9 @@ class MarkdownPrinter {
   WordWrapper wrapper_;
   InlineParser inline_;
   State state_ = State::kLineStart;
-  std::string partial_;  // the beginning of a character
-  std::string start_;    // the beginning of a line that is not decided yet
-  std::string quote_;    // "│ " for each level of quotation of this line
+  std::string partial_;             // the beginning of a character
+  std::string start_;               // the beginning of a line that is not decided yet
+  std::string quote_;               // "│ " for each level of quotation of this line
   std::vector<std::string> table_;  // lines that begin with |
   char fence_mark_ = 0;
   size_t fence_length_ = 0;

@@ -74,7 +74,8 @@ Result<std::string> read_stdin() {
     }
     text.append(chunk.data(), static_cast<size_t>(n));
     if (text.size() > kMaxInputBytes) {
-      return make_error(ErrorCode::kUsage, "more than 1 GiB on standard input; give a file of text");
+      return make_error(ErrorCode::kUsage,
+                        "more than 1 GiB on standard input; give a file of text");
     }
   }
 }

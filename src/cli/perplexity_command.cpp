@@ -22,7 +22,8 @@ class PerplexityCommand : public Command {
         "after +/- is one standard error.";
     options.add_model_argument(&model_);
     options.add_file("file", 'f', "the text; '-': standard input", &file_);
-    options.add_integer("ctx", 'c', "N", "tokens per window (default: 512)", &window_, {2, 1 << 24});
+    options.add_integer("ctx", 'c', "N", "tokens per window (default: 512)", &window_,
+                        {2, 1 << 24});
     load_.add_to(options);
     add_json_option();
     examples = {{"llmrun perplexity smollm2:135m --file book.txt --ctx 512",

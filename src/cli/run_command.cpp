@@ -136,7 +136,7 @@ class RunCommand : public Command {
       return make_error(ErrorCode::kUsage, "--max-tokens 0 leaves no answer; give 1 or more");
     }
     SamplingOptions sampling;
-    LLMRUN_TRY(apply(settings_.sampling, sampling));
+    LLMRUN_TRY(apply_sampling(settings_.sampling, sampling));
     if (sampling.mirostat != 0) {
       for (const char* name : {"top-n-sigma", "top-k", "typical-p", "top-p", "min-p",
                                "xtc-probability", "xtc-threshold"}) {

@@ -243,7 +243,7 @@ Result<void> choose(SamplingChoices& choices, std::string_view name, std::string
   return {};
 }
 
-Result<void> apply(const SamplingChoices& choices, SamplingOptions& options) {
+Result<void> apply_sampling(const SamplingChoices& choices, SamplingOptions& options) {
   for (const auto& [name, value] : choices) {
     const SamplingField* const field = find_sampling_field(name);
     if (field == nullptr) {

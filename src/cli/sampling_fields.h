@@ -31,7 +31,7 @@ const SamplingField* find_sampling_field(std::string_view name);  // '-' and '_'
 using SamplingChoices = std::vector<std::pair<std::string, std::string>>;
 // Checks the value and remembers it in place of an earlier one.
 Result<void> choose(SamplingChoices& choices, std::string_view name, std::string_view value);
-Result<void> apply(const SamplingChoices& choices, SamplingOptions& options);
+Result<void> apply_sampling(const SamplingChoices& choices, SamplingOptions& options);
 
 void add_sampling_options(OptionTable& table, SamplingChoices* choices);
 

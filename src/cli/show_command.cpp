@@ -169,9 +169,9 @@ class ShowCommand : public Command {
       if (!value.empty()) print("{:<14}{}\n", name, safe_for_terminal(value));
     };
     field("name", info.name);
-    field("architecture", info.runnable ? info.architecture
-                                        : fmt::format("{} (cannot be run: {})", info.architecture,
-                                                      info.why_not));
+    field("architecture",
+          info.runnable ? info.architecture
+                        : fmt::format("{} (cannot be run: {})", info.architecture, info.why_not));
     field("parameters", format_count(info.n_parameters));
     field("quantisation", mix_text(info));
     field("context", fmt::format("{} tokens", info.context_length));

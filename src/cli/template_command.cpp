@@ -74,15 +74,17 @@ class TemplateCommand : public Command {
         "The input is a JSON object with \"messages\", \"tools\", \"add_generation_prompt\" and "
         "any further variable of the template. The rendered text goes to standard output as it is, "
         "without a newline at its end.";
-    options.add_text("model", 'm', "MODEL", "take the template and the BOS and EOS of a model",
-                     &model_)
+    options
+        .add_text("model", 'm', "MODEL", "take the template and the BOS and EOS of a model",
+                  &model_)
         .kind = ValueKind::kModel;
     options.add_file("jinja", 0, "a template as text", &jinja_);
     options.add_file("input", 'i', "the JSON object; '-': standard input", &input_);
     options.add_text("bos-token", 0, "S", "the text of bos_token (default: the model's)", &bos_);
     options.add_text("eos-token", 0, "S", "the text of eos_token (default: the model's)", &eos_);
-    options.add_text("now", 0, "ISO", "the time that strftime_now tells, in UTC (default: now)",
-                     nullptr)
+    options
+        .add_text("now", 0, "ISO", "the time that strftime_now tells, in UTC (default: now)",
+                  nullptr)
         .set = [this](std::string_view text) -> Result<void> {
       LLMRUN_ASSIGN(now_, parse_time(text));
       return {};
@@ -99,7 +101,8 @@ class TemplateCommand : public Command {
     }
     if (input_.empty()) return make_error(ErrorCode::kUsage, "--input FILE is missing");
     LLMRUN_ASSIGN(const std::string input, read_input(input_));
-    LLMRUN_ASSIGN(const std::string text, model_.empty() ? render_file(input) : render_model(input));
+    LLMRUN_ASSIGN(const std::string text,
+                  model_.empty() ? render_file(input) : render_model(input));
     if (json) {
       const Json out = {{"text", text}};
       print_json_text(to_text(out), to_text(out));

@@ -39,12 +39,13 @@ class TokenizeCommand : public Command {
         "input byte for byte. Without --add-special no BOS or EOS is added; without "
         "--parse-special a text like <|im_end|> is plain text.";
     options.add_model_argument(&model_);
-    Argument& text = options.add_text_argument("TEXT", "the text; '-' or nothing: standard input",
-                                               &text_);
+    Argument& text =
+        options.add_text_argument("TEXT", "the text; '-' or nothing: standard input", &text_);
     text.required = false;
     options.add_file("file", 'f', "read the text from a file", &file_);
     options.add_switch("add-special", 0, "add BOS and EOS as the model asks", &add_special_);
-    options.add_switch("parse-special", 0, "read special tokens written in the text", &parse_special_);
+    options.add_switch("parse-special", 0, "read special tokens written in the text",
+                       &parse_special_);
     options.add_switch("show", 0, "one token on a line: its id and its text", &show_);
     add_json_option();
     examples = {{"llmrun tokenize smollm2:135m \"Hello world\"", "the ids"},
@@ -56,9 +57,9 @@ class TokenizeCommand : public Command {
     LLMRUN_ASSIGN(const std::string text, read_text());
     LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
     LLMRUN_ASSIGN(const Model model, Model::open_vocabulary(path));
-    LLMRUN_ASSIGN(const std::vector<TokenId> ids,
-                  model.tokenize(text, {.add_special = add_special_,
-                                        .parse_special = parse_special_}));
+    LLMRUN_ASSIGN(
+        const std::vector<TokenId> ids,
+        model.tokenize(text, {.add_special = add_special_, .parse_special = parse_special_}));
     if (json) {
       print_as_json(model, ids);
     } else if (show_) {
