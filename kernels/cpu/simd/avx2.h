@@ -216,6 +216,8 @@ struct Simd {
           for (int t = 0; t < kTokens; ++t) {
             const __m256i product = _mm256_maddubs_epi16(w, broadcast_word(a + t * stride + j * 4));
             pairs[t] = j == first ? product : _mm256_add_epi16(pairs[t], product);
+            // In this order: GCC would add all products as a tree, and run out of registers.
+            asm("" : "+x"(pairs[t]));
           }
         }
 #pragma GCC unroll 8
@@ -240,6 +242,7 @@ struct Simd {
         const __m256i signed_a = _mm256_sign_epi8(broadcast_word(a + t * stride + j * 4), w);
         const __m256i total = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, signed_a), ones);
         out[t] = j == 0 ? total : _mm256_add_epi32(out[t], total);
+        asm("" : "+x"(out[t]));
       }
     }
   }
