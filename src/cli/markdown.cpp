@@ -150,6 +150,7 @@ bool MarkdownPrinter::may_become_block() const {
   if (text.empty()) return true;
   const char c = text[0];
   if (c == '|') return true;  // a table's line is kept whole
+  if (c == '>') return text.size() == 1;
   if (c == '#') return run_length(text) == text.size() && text.size() <= 6;
   if (c == '`' || c == '~') {
     const size_t n = run_length(text);
@@ -178,7 +179,7 @@ void MarkdownPrinter::begin_block() {
     quote_ += indent + "│ ";
     std::string_view rest = text.substr(1);
     if (rest.starts_with(' ')) rest.remove_prefix(1);
-    for (const char c : rest) put_line_start(std::string_view(&c, 1));
+    if (!rest.empty()) put_line_start(rest);  // at most one character
     return;
   }
   const size_t marks = text[0] == '#' ? run_length(text) : 0;
@@ -250,7 +251,11 @@ void MarkdownPrinter::end_of_start_line() {
     return;
   }
   begin_block();
-  if (state_ == State::kText) put_text("\n");
+  if (state_ == State::kText) {
+    put_text("\n");
+  } else {
+    end_of_start_line();  // a lone '>': an empty line of the quotation
+  }
 }
 
 void MarkdownPrinter::open_fence(std::string_view line) {
