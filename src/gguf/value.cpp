@@ -278,8 +278,17 @@ Result<void> Value::scan_elements(ByteCursor& cursor, ValueType type, uint64_t n
 
 // One element of an array that scan() has been through.
 Value Value::trusted(ByteCursor& cursor, ValueType type) {
-  auto value = scan_nested(cursor, type, 0);
-  return value ? *value : Value();
+  Value value;
+  value.type_ = type;
+  value.element_type_ = type;
+  if (type == ValueType::kArray) {
+    auto scanned = scan_nested(cursor, type, 0);
+    return scanned ? *scanned : value;
+  }
+  // Strings and numbers without a Result on the way: vocabularies have hundreds of thousands.
+  const auto n_bytes = type == ValueType::kString ? cursor.read<uint64_t>() : fixed_size(type);
+  if (const auto bytes = n_bytes ? cursor.take(*n_bytes) : std::nullopt) value.bytes_ = *bytes;
+  return value;
 }
 
 template <typename T>
@@ -305,18 +314,8 @@ Result<std::vector<T>> Value::as_array() const {
   std::vector<T> result;
   result.reserve(size_);
   ByteCursor cursor(bytes_);
-  const uint64_t width = fixed_size(element_type_);
   for (uint64_t i = 0; i < size_; ++i) {
-    Value element;
-    element.type_ = element_type_;
-    element.element_type_ = element_type_;
-    if (width != 0) {
-      const auto bytes = cursor.take(width);
-      if (!bytes) break;
-      element.bytes_ = *bytes;
-    } else {
-      element = trusted(cursor, element_type_);
-    }
+    const Value element = trusted(cursor, element_type_);
     const auto converted = convert<T>(element.type_, element.bytes_);
     if (!converted) return fail(i, element);
     result.push_back(*converted);
