@@ -173,11 +173,11 @@ TEST(RealSession, AnswersAQuestion) {
   Session session = must(model.new_session({.context_tokens = 512}));
   GenerateOptions options;
   options.sampling.temperature = 0;
-  options.max_tokens = 128;
-  const std::vector<Message> messages = {user("What is the capital of France?")};
+  options.max_tokens = 12;
+  const std::vector<Message> messages = {
+      user("What is the capital of France, and what river runs through it?")};
   const Generation answer = must(session.chat(messages, options));
   EXPECT_THAT(answer.text, HasSubstr("Paris"));
-  EXPECT_EQ(answer.stop_reason, StopReason::kEndOfTurn);
 }
 
 }  // namespace
