@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
+#include "base/edit_distance.h"
 #include "base/error.h"
 #include "runtime/model_metadata.h"
 #include "runtime/spec_check.h"
@@ -33,27 +33,11 @@ constexpr auto kEntries = std::to_array<Entry>({
 #undef LLMRUN_ARCHITECTURE
 });
 
-// Edits that turn a into b (Levenshtein).
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 std::vector<std::string_view> nearest(std::string_view name) {
   std::vector<std::string_view> names = registered_architectures();
   name = name.substr(0, 64);
   std::stable_sort(names.begin(), names.end(), [&](std::string_view a, std::string_view b) {
-    return distance(name, a) < distance(name, b);
+    return edit_distance(name, a) < edit_distance(name, b);
   });
   names.resize(std::min<size_t>(names.size(), 3));
   return names;

@@ -7,12 +7,6 @@
 # DEPENDS names layers (llmrun_<name>), EXTERNAL names imported targets. Both are linked PRIVATE.
 function(llmrun_layer name)
   cmake_parse_arguments(ARG "" "DIRECTORY" "SOURCES;DEPENDS;EXTERNAL" ${ARGN})
-  foreach(source ${ARG_SOURCES})  # GROWING
-    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source} AND NOT IS_ABSOLUTE ${source})
-      message(WARNING "${name}: no ${source} yet, left out")
-      list(REMOVE_ITEM ARG_SOURCES ${source})
-    endif()
-  endforeach()  # GROWING
   set(farm ${PROJECT_BINARY_DIR}/layers/${name})
   file(MAKE_DIRECTORY ${farm})
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${ARG_DIRECTORY} ${farm}/${name} SYMBOLIC)
