@@ -16,11 +16,10 @@ namespace llmrun::kernels::cpu {
 // their scale and their sums. Tokens lie in tiles of `tile_tokens`: [tile][block of 32][token].
 struct ActivationBlock {
   int8_t q[32];
-  float scale;
-  int32_t sums[2];       // of q[0..15] and q[16..31]
-  int32_t sum;           // of all
-  float scaled_sums[2];  // scale * sums[i]
-  float scaled_sum;      // scale * sum
+  float scales[2];  // x = scales[i / 16] * q[i]: halving the group takes an eighth of the error
+  int32_t sums[2];  // of q[0..15] and q[16..31]
+  float scaled_sums[2];  // scales[i] * sums[i]
+  float scaled_sum;      // of both halves
   int32_t unused;
 };
 
