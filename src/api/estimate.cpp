@@ -159,7 +159,10 @@ TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec) {
     const auto bytes = static_cast<uint64_t>(share * static_cast<double>(tensor->size_bytes));
     const auto type = quant::tensor_type_from_gguf_id(tensor->type);
     cost.weight_bytes += bytes;
-    cost.multiplications += static_cast<uint64_t>(share * static_cast<double>(tensor->n_elements));
+    if (name != spec.head.output.weight.name) {
+      cost.multiplications +=
+          static_cast<uint64_t>(share * static_cast<double>(tensor->n_elements));
+    }
     if (type && quant::traits(*type).is_float) cost.float_bytes += bytes;
   }
   return cost;

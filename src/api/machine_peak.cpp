@@ -26,13 +26,21 @@ using Loop = double (*)(int64_t n, float* sink);
 // Twelve chains of dependent multiply-adds hide the latency of four to five cycles on two units.
 constexpr int kChains = 12;
 
+// The compiler must take each chain's value for unknown, or it would find that all chains compute
+// the same and keep one.
+#define LLMRUN_UNKNOWN(value) asm volatile("" : "+x"(value))
+
 double plain_f32(int64_t n, float* sink) {
   __m128 sums[kChains];
   for (auto& sum : sums) sum = _mm_set1_ps(1.0F);
   const __m128 a = _mm_set1_ps(0.999F);
   const __m128 b = _mm_set1_ps(0.001F);
   for (int64_t i = 0; i < n; ++i) {
-    for (auto& sum : sums) sum = _mm_add_ps(_mm_mul_ps(sum, a), b);
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm_add_ps(_mm_mul_ps(sums[c], a), b);
+      LLMRUN_UNKNOWN(sums[c]);
+    }
   }
   for (int c = 1; c < kChains; ++c) sums[0] = _mm_add_ps(sums[0], sums[c]);
   *sink = _mm_cvtss_f32(sums[0]);
@@ -45,8 +53,12 @@ double plain_int8(int64_t n, float* sink) {  // SSE2 multiplies 16-bit values, e
   __m128i a = _mm_set1_epi16(3);
   const __m128i b = _mm_set1_epi16(5);
   for (int64_t i = 0; i < n; ++i) {
-    a = _mm_xor_si128(a, b);
-    for (auto& sum : sums) sum = _mm_add_epi32(sum, _mm_madd_epi16(_mm_xor_si128(a, sum), b));
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      LLMRUN_UNKNOWN(a);
+      sums[c] = _mm_add_epi32(sums[c], _mm_madd_epi16(a, b));
+      LLMRUN_UNKNOWN(sums[c]);
+    }
   }
   for (int c = 1; c < kChains; ++c) sums[0] = _mm_add_epi32(sums[0], sums[c]);
   *sink = static_cast<float>(_mm_cvtsi128_si32(sums[0]));
@@ -59,13 +71,18 @@ __attribute__((target("avx2,fma"))) double avx2_f32(int64_t n, float* sink) {
   const __m256 a = _mm256_set1_ps(0.999F);
   const __m256 b = _mm256_set1_ps(0.001F);
   for (int64_t i = 0; i < n; ++i) {
-    for (auto& sum : sums) sum = _mm256_fmadd_ps(sum, a, b);
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm256_fmadd_ps(sums[c], a, b);
+      LLMRUN_UNKNOWN(sums[c]);
+    }
   }
   for (int c = 1; c < kChains; ++c) sums[0] = _mm256_add_ps(sums[0], sums[c]);
   *sink = _mm256_cvtss_f32(sums[0]);
   return 2.0 * 8 * kChains * static_cast<double>(n);
 }
 
+// Bytes multiplied to 16-bit pairs, pairs added to 32 bits, added to the sum.
 __attribute__((target("avx2,fma"))) double avx2_int8(int64_t n, float* sink) {
   __m256i sums[kChains];
   for (auto& sum : sums) sum = _mm256_setzero_si256();
@@ -73,10 +90,12 @@ __attribute__((target("avx2,fma"))) double avx2_int8(int64_t n, float* sink) {
   const __m256i b = _mm256_set1_epi8(5);
   const __m256i ones = _mm256_set1_epi16(1);
   for (int64_t i = 0; i < n; ++i) {
-    a = _mm256_xor_si256(a, b);
-    for (auto& sum : sums) {
-      const __m256i pairs = _mm256_maddubs_epi16(a, _mm256_xor_si256(b, sum));
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      LLMRUN_UNKNOWN(a);
+      const __m256i pairs = _mm256_maddubs_epi16(a, b);
+      sums[c] = _mm256_add_epi32(sums[c], _mm256_madd_epi16(pairs, ones));
+      LLMRUN_UNKNOWN(sums[c]);
     }
   }
   for (int c = 1; c < kChains; ++c) sums[0] = _mm256_add_epi32(sums[0], sums[c]);
@@ -84,13 +103,20 @@ __attribute__((target("avx2,fma"))) double avx2_int8(int64_t n, float* sink) {
   return 2.0 * 32 * kChains * static_cast<double>(n);
 }
 
+#undef LLMRUN_UNKNOWN
+#define LLMRUN_UNKNOWN(value) asm volatile("" : "+v"(value))  // any of the 32 registers
+
 __attribute__((target("avx512f"))) double avx512_f32(int64_t n, float* sink) {
   __m512 sums[kChains];
   for (auto& sum : sums) sum = _mm512_set1_ps(1.0F);
   const __m512 a = _mm512_set1_ps(0.999F);
   const __m512 b = _mm512_set1_ps(0.001F);
   for (int64_t i = 0; i < n; ++i) {
-    for (auto& sum : sums) sum = _mm512_fmadd_ps(sum, a, b);
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm512_fmadd_ps(sums[c], a, b);
+      LLMRUN_UNKNOWN(sums[c]);
+    }
   }
   for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_ps(sums[0], sums[c]);
   float lanes[16];
@@ -102,11 +128,14 @@ __attribute__((target("avx512f"))) double avx512_f32(int64_t n, float* sink) {
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) double avx512_int8(int64_t n, float* sink) {
   __m512i sums[kChains];
   for (auto& sum : sums) sum = _mm512_setzero_si512();
-  __m512i a = _mm512_set1_epi8(3);
+  const __m512i a = _mm512_set1_epi8(3);
   const __m512i b = _mm512_set1_epi8(5);
   for (int64_t i = 0; i < n; ++i) {
-    a = _mm512_xor_si512(a, b);
-    for (auto& sum : sums) sum = _mm512_dpbusd_epi32(sum, a, b);
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm512_dpbusd_epi32(sums[c], a, b);
+      LLMRUN_UNKNOWN(sums[c]);
+    }
   }
   for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_epi32(sums[0], sums[c]);
   int32_t lanes[16];
@@ -114,6 +143,8 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) double avx512_int8(int64_
   *sink = static_cast<float>(lanes[0]);
   return 2.0 * 64 * kChains * static_cast<double>(n);
 }
+
+#undef LLMRUN_UNKNOWN
 
 struct Loops {
   Loop f32;

@@ -52,7 +52,8 @@ struct TemplateChoice {
 Result<TemplateChoice> choose_template(const gguf::File& file, const std::string& option,
                                        bool with_tools);
 
-// Weights that one decoded token reads, and the multiplications it takes.
+// Weights that one decoded token reads, and the multiplications that one prompt token takes (the
+// head is left out: of a prompt only the last token goes through it).
 struct TokenCost {
   uint64_t weight_bytes = 0;
   uint64_t multiplications = 0;

@@ -92,8 +92,10 @@ class BenchCommand : public Command {
 
   // The peak of the target that the model runs on.
   [[nodiscard]] const MachinePeak& chosen(const std::vector<MachinePeak>& peaks) const {
+    const std::string target =
+        load_.load.cpu_target.empty() ? describe_machine().chosen_target : load_.load.cpu_target;
     for (const MachinePeak& peak : peaks) {
-      if (peak.target == load_.load.cpu_target) return peak;
+      if (peak.target == target) return peak;
     }
     return peaks.front();
   }

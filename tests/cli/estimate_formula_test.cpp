@@ -25,12 +25,12 @@ TEST(EstimateFormula, GivesTheTable) {
     }
   }
   EXPECT_EQ(table,
-            "model   4 bits   8 bits  16 bits\n"
-            " 1.5B   0.9 GB   1.8 GB   3.6 GB\n"
-            "   7B   4.2 GB   8.4 GB  16.8 GB\n"
-            "   9B   5.4 GB  10.8 GB  21.6 GB\n"
-            "  40B    24 GB    48 GB    96 GB\n"
-            "  70B    42 GB    84 GB   168 GB\n");
+            "model  4 bits   8 bits  16 bits\n"
+            " 1.5B  0.9 GB   1.8 GB   3.6 GB\n"
+            "   7B  4.2 GB   8.4 GB  16.8 GB\n"
+            "   9B  5.4 GB  10.8 GB  21.6 GB\n"
+            "  40B   24 GB    48 GB    96 GB\n"
+            "  70B   42 GB    84 GB   168 GB\n");
 }
 
 TEST(EstimateFormula, ShowsTheNumbersInIt) {

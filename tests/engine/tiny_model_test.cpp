@@ -133,8 +133,8 @@ INSTANTIATE_TEST_SUITE_P(Archs, TinyModel,
                          testing::Values("llama-dense", "gemma3-dense", "altered-gpt-oss-experts",
                                          "qwen3moe-moe", "altered-stablelm-parallel",
                                          "altered-deepseek2-absorbed"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& test) {
+                           std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

@@ -86,8 +86,8 @@ void attention(benchmark::State& state, int64_t n_tokens, int64_t n_keys, int64_
   options.threads = 2;
   auto backend = make_backend("cpu", options);
   const int64_t n_pages = (n_keys + kPageTokens - 1) / kPageTokens;
-  const size_t page_bytes = static_cast<size_t>(n_kv_heads * kPageTokens) *
-                            cache_row_bytes(CacheType::kF16, dim);
+  const size_t page_bytes =
+      static_cast<size_t>(n_kv_heads * kPageTokens) * cache_row_bytes(CacheType::kF16, dim);
   std::vector<std::byte> memory(static_cast<size_t>(2 * n_pages) * page_bytes);
   std::vector<std::byte*> k;
   std::vector<std::byte*> v;
