@@ -1,6 +1,7 @@
 // The loop of the interactive chat.
 #include "cli/interactive.h"
 
+#include <termios.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -45,6 +46,44 @@ std::string trimmed(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") + 1 - first));
 }
 
+// While an answer streams, keys are not echoed into it ("^C", or a line typed ahead, which the
+// editor shows when it reads it).
+class QuietKeys {
+ public:
+  QuietKeys() : active_(tcgetattr(STDIN_FILENO, &before_) == 0) {
+    if (!active_) return;
+    termios quiet = before_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    (void)tcsetattr(STDIN_FILENO, TCSANOW, &quiet);
+  }
+  QuietKeys(const QuietKeys&) = delete;
+  QuietKeys& operator=(const QuietKeys&) = delete;
+  ~QuietKeys() {
+    if (active_) (void)tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+  }
+
+ private:
+  termios before_ = {};
+  bool active_;
+};
+
+// What a resumed chat was about.
+std::string recap(const Chat& chat) {
+  constexpr size_t kMostBytes = 60;
+  std::string text;
+  for (const Message& message : chat.messages) {
+    if (message.role == "user") text = message.content.substr(0, message.content.find('\n'));
+  }
+  if (text.size() > kMostBytes) {
+    size_t end = kMostBytes;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // UTF-8
+    text = text.substr(0, end) + "…";
+  }
+  return fmt::format("Going on with {} ({} messages). You said last: {}",
+                     chat.name.empty() ? "the chat " + chat.id : "'" + chat.name + "'",
+                     chat.messages.size(), text);
+}
+
 }  // namespace
 
 void say_error(const Error& error) {
@@ -61,6 +100,9 @@ Result<void> InteractiveChat::run() {
   const bool color = wants_color(STDOUT_FILENO);
   print("{}{} on {}. /? for help, Ctrl-D to leave.{}\n", color ? "\x1b[2m" : "",
         safe_for_terminal(settings_.model), conversation_.model().device(), color ? "\x1b[0m" : "");
+  if (!conversation_.chat().messages.empty() && !conversation_.chat().id.empty()) {
+    print("{}\n", safe_for_terminal(recap(conversation_.chat())));
+  }
   flush_out();
   while (!leaving_) {
     const std::optional<std::string> message = read_message();
@@ -140,6 +182,7 @@ void InteractiveChat::show(const Result<Generation>& generation) {
 }
 
 void InteractiveChat::answer(const std::string& text) {
+  const QuietKeys quiet;
   AnswerPrinter printer(settings_);
   const auto generation =
       conversation_.ask(text, [&](const StreamEvent& event) { return printer.write(event); });
@@ -148,6 +191,7 @@ void InteractiveChat::answer(const std::string& text) {
 }
 
 void InteractiveChat::answer_again() {
+  const QuietKeys quiet;
   AnswerPrinter printer(settings_);
   const auto generation =
       conversation_.ask_again([&](const StreamEvent& event) { return printer.write(event); });

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Runs the program as people and scripts do: pipes, exit codes, a chat in a pseudo-terminal, kills.
+
+    cli_test.py LLMRUN TINY_CHAT_MODEL
+"""
+import json
+import os
+import pathlib
+import pty
+import random
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+LLMRUN, MODEL = sys.argv[1:3]
+TIMEOUT = 60
+HOME = tempfile.mkdtemp(prefix="llmrun-e2e-")
+
+
+def environment():
+    return {**os.environ, "LLMRUN_HOME": HOME, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+
+
+def run(*arguments, stdin="", check=0):
+    result = subprocess.run([LLMRUN, *arguments], input=stdin, capture_output=True, text=True,
+                            timeout=TIMEOUT, env=environment())
+    if check is not None and result.returncode != check:
+        raise AssertionError(f"{arguments}: exit {result.returncode}, not {check}\n{result.stderr}")
+    return result
+
+
+class Errors(unittest.TestCase):
+    def test_exit_codes_tell_the_kind(self):
+        with tempfile.NamedTemporaryFile() as junk:
+            junk.write(b"GGUX" + bytes(100))
+            junk.flush()
+            cases = [(("nonsense",), 2), (("run", MODEL, "hi", "--sed", "1"), 2),
+                     (("estimate", "--params", "7X"), 2), (("show", "/no/such/file.gguf"), 3),
+                     (("run", "no-such-model", "hi"), 3), (("show", junk.name), 4)]
+            for arguments, code in cases:
+                result = run(*arguments, check=code)
+                self.assertEqual(result.stdout, "", arguments)
+                self.assertEqual(result.stderr.count("error:"), 1, arguments)
+
+    def test_json_errors_are_json(self):
+        error = json.loads(run("show", "/no/such.gguf", "--json", check=3).stderr)["error"]
+        self.assertIn("/no/such.gguf", error["message"])
+
+    def test_nearest_names_are_told(self):
+        self.assertIn("--seed", run("run", MODEL, "--sed", "1", check=2).stderr)
+        self.assertIn("smollm2:135m", run("run", "smolm2:135m", "hi", check=3).stderr)
+
+    def test_context_overflow_names_both_numbers(self):
+        result = run("run", MODEL, "x" * 5000, check=2)
+        self.assertIn("1024", result.stderr)
+
+    def test_closed_output_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            code = subprocess.run([LLMRUN, "estimate", "--table"], stdout=full,
+                                  stderr=subprocess.DEVNULL, timeout=TIMEOUT).returncode
+        self.assertEqual(code, 1)
+
+
+class Pipes(unittest.TestCase):
+    def test_every_command_has_help_with_examples(self):
+        names = re.findall(r"^  (\w+)  ", run("--help").stdout, re.M)
+        self.assertIn("run", names)
+        for name in names:
+            self.assertIn("xamples", run(name, "--help").stdout, name)
+
+    def test_same_seed_same_answer_for_any_thread_count(self):
+        def answer(*more):
+            return run("run", MODEL, "Hello", "--seed", "5", "-n", "24", *more).stdout
+        self.assertEqual(answer(), answer("--threads", "1"))
+        self.assertEqual(answer(), answer("--threads", "2", "--batch", "3"))
+        other = run("run", MODEL, "Hello", "--seed", "6", "-n", "24").stdout
+        self.assertNotEqual(answer(), other)
+
+    def test_json_answer(self):
+        out = json.loads(run("run", MODEL, "Hi", "-n", "5", "--format", "json").stdout)
+        self.assertEqual(out["stop_reason"], "limit")
+        self.assertEqual(len(out["tokens"]), 5)
+        self.assertEqual(out["usage"]["dropped_tokens"], 0)
+
+    def test_stdin_stands_before_the_prompt(self):
+        def tokens(*arguments, stdin=""):
+            out = run("run", MODEL, *arguments, "-n", "1", "--format", "json", stdin=stdin).stdout
+            return json.loads(out)["usage"]["prompt_tokens"]
+        self.assertGreater(tokens("Hi", stdin="some text"), tokens("Hi"))
+        self.assertEqual(tokens(stdin="Hi"), tokens("Hi"))
+
+    def test_text_to_ids_and_back(self):
+        ids = run("tokenize", MODEL, "Hello you").stdout
+        self.assertRegex(ids, r"^\d+( \d+)*\n$")
+        self.assertEqual(run("detokenize", MODEL, *ids.split()).stdout.strip(), "Hello you")
+
+    def test_template_prints_the_text_and_nothing_else(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder)
+            (path / "t.jinja").write_text(
+                "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{{ bos_token }}")
+            (path / "case.json").write_text(
+                json.dumps({"messages": [{"role": "user", "content": "é\n"}]}))
+            out = run("template", "--jinja", str(path / "t.jinja"), "--input",
+                      str(path / "case.json"), "--bos-token", "<s>").stdout
+        self.assertEqual(out, "[user]é\n<s>")
+
+    def test_logits_are_an_npy_of_the_right_shape(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x.npy")
+            run("logits", MODEL, "--ids", "1 2 3 4 5", "-o", path)
+            data = pathlib.Path(path).read_bytes()
+        length = struct.unpack("<H", data[8:10])[0]
+        header = data[10:10 + length].decode()
+        self.assertIn("'<f4'", header)
+        self.assertIn("(5, 128)", header)
+        self.assertEqual(len(data), 10 + length + 5 * 128 * 4)
+
+    def test_show_and_estimate_as_json(self):
+        info = json.loads(run("show", MODEL, "--json").stdout)
+        self.assertEqual(info["architecture"], "llama")
+        plan = json.loads(run("estimate", MODEL, "--ctx", "128", "--json").stdout)
+        self.assertEqual(plan["total_bytes"], sum(item["bytes"] for item in plan["components"]))
+        rule = json.loads(run("estimate", "--params", "7B", "--bits", "4", "--json").stdout)
+        self.assertIn("4.2", json.dumps(rule) + str(rule))
+
+    def test_completions_and_manual(self):
+        for shell in ("bash", "zsh", "fish"):
+            self.assertIn("estimate", run("completion", shell).stdout)
+        subprocess.run(["bash", "-n"], input=run("completion", "bash").stdout, text=True, check=True)
+        self.assertIn(".TH", run("man").stdout)
+
+
+class Terminal:
+    """The program in a pseudo-terminal."""
+
+    def __init__(self, *arguments):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(LLMRUN, [LLMRUN, *arguments], environment())
+        self.screen = ""
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def read(self, seconds):
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            data = b""
+        self.screen += data.decode(errors="replace")
+        return bool(data)
+
+    def wait_for(self, text, seconds=30):
+        end = time.time() + seconds
+        while text not in self.screen:
+            if time.time() > end:
+                raise AssertionError(f"no {text!r} in:\n{self.screen}")
+            self.read(0.2)
+        self.screen = self.screen[self.screen.index(text) + len(text):]
+
+    def exit_code(self):
+        for _ in range(300):
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self.fd)
+                return os.waitstatus_to_exitcode(status)
+            self.read(0.1)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError("the program did not end")
+
+
+def chats():
+    folder = pathlib.Path(HOME) / "chats"
+    return [json.loads(path.read_text()) for path in folder.glob("*.json")]
+
+
+class Chat(unittest.TestCase):
+    def test_a_conversation(self):
+        chat = Terminal("run", MODEL, "--seed", "3", "-n", "8")
+        chat.wait_for(">>> ")
+        chat.type("Hello\r")
+        chat.wait_for(">>> ")
+        chat.type('"""\r')
+        chat.wait_for("... ")
+        chat.type("two\r")
+        chat.wait_for("... ")
+        chat.type('lines"""\r')
+        chat.wait_for(">>> ")
+        chat.type("/context\r")
+        chat.wait_for("of 1024 tokens")
+        chat.wait_for(">>> ")
+        chat.type("/nonsense\r")
+        chat.wait_for("Unknown command '/nonsense'")
+        chat.wait_for(">>> ")
+        chat.type("/save e2e\r")
+        chat.wait_for("Saved as 'e2e'")
+        chat.wait_for(">>> ")
+        chat.type("\x04")
+        self.assertEqual(chat.exit_code(), 0)
+        saved = [each for each in chats() if each.get("name") == "e2e"]
+        self.assertEqual(len(saved), 1)
+        asked = [m["content"] for m in saved[0]["messages"] if m["role"] == "user"]
+        self.assertEqual(asked, ["Hello", "two\nlines"])
+
+        again = Terminal("run", "--resume=e2e", "-n", "4")
+        again.wait_for("Going on with 'e2e'")
+        again.wait_for(">>> ")
+        again.type("More\r")
+        again.wait_for(">>> ")
+        again.type("/bye\r")
+        self.assertEqual(again.exit_code(), 0)
+        saved = [each for each in chats() if each.get("name") == "e2e"]
+        self.assertEqual(len([m for m in saved[0]["messages"] if m["role"] == "user"]), 3)
+
+    def test_interrupt_stops_the_answer_and_keeps_the_chat(self):
+        chat = Terminal("run", MODEL, "--seed", "3")
+        chat.wait_for(">>> ")
+        chat.type("Hello\r")
+        time.sleep(0.05)
+        chat.type("\x03")
+        chat.wait_for(">>> ")
+        chat.type("/bye\r")
+        self.assertEqual(chat.exit_code(), 0)
+
+    def test_kill_loses_no_saved_chat(self):
+        random.seed(1)
+        for _ in range(6):
+            before = len(chats())
+            chat = Terminal("run", MODEL, "-n", "16")
+            chat.wait_for(">>> ")
+            chat.type("Hello\r")
+            chat.wait_for(">>> ")  # the turn is saved before the prompt comes back
+            chat.type("Again\r")
+            time.sleep(random.random() * 0.1)
+            os.kill(chat.pid, signal.SIGKILL)
+            os.waitpid(chat.pid, 0)
+            os.close(chat.fd)
+            self.assertEqual(len(chats()), before + 1)  # and every file is whole: chats() parses
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=1)
