@@ -83,7 +83,7 @@ class Pipes(unittest.TestCase):
         self.assertNotEqual(answer(), other)
 
     def test_json_answer(self):
-        out = json.loads(run("run", MODEL, "Hi", "-n", "5", "--format", "json").stdout)
+        out = json.loads(run("run", MODEL, "Hi", "-n", "5", "--seed", "1", "--format", "json").stdout)
         self.assertEqual(out["stop_reason"], "limit")
         self.assertEqual(len(out["tokens"]), 5)
         self.assertEqual(out["usage"]["dropped_tokens"], 0)
@@ -147,7 +147,21 @@ class Terminal:
         self.screen = ""
 
     def type(self, text):
+        time.sleep(0.2)  # the prompt is on the screen a moment before keys are read
         os.write(self.fd, text.encode())
+
+    def leave(self, text):
+        """Types what ends the program, again when it was lost, and gives the exit code."""
+        for _ in range(20):
+            self.type(text)
+            for _ in range(20):
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    os.close(self.fd)
+                    return os.waitstatus_to_exitcode(status)
+                self.read(0.1)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError("the program did not end")
 
     def read(self, seconds):
         if not select.select([self.fd], [], [], seconds)[0]:
@@ -167,15 +181,14 @@ class Terminal:
             self.read(0.2)
         self.screen = self.screen[self.screen.index(text) + len(text):]
 
-    def exit_code(self):
-        for _ in range(300):
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                os.close(self.fd)
-                return os.waitstatus_to_exitcode(status)
-            self.read(0.1)
-        os.kill(self.pid, signal.SIGKILL)
-        raise AssertionError("the program did not end")
+    def enter(self, text, prompt=">>> "):
+        """Types a line, waits until it is taken, and for the next prompt. (Lines that wait together
+        would count as one pasted message.)"""
+        self.type(text)
+        self.wait_for(text)
+        self.type("\r")
+        self.wait_for("\n")
+        self.wait_for(prompt)
 
 
 def chats():
@@ -187,14 +200,10 @@ class Chat(unittest.TestCase):
     def test_a_conversation(self):
         chat = Terminal("run", MODEL, "--seed", "3", "-n", "8")
         chat.wait_for(">>> ")
-        chat.type("Hello\r")
-        chat.wait_for(">>> ")
-        chat.type('"""\r')
-        chat.wait_for("... ")
-        chat.type("two\r")
-        chat.wait_for("... ")
-        chat.type('lines"""\r')
-        chat.wait_for(">>> ")
+        chat.enter("Hello")
+        chat.enter('"""', prompt="... ")
+        chat.enter("two", prompt="... ")
+        chat.enter('lines"""')
         chat.type("/context\r")
         chat.wait_for("of 1024 tokens")
         chat.wait_for(">>> ")
@@ -204,8 +213,7 @@ class Chat(unittest.TestCase):
         chat.type("/save e2e\r")
         chat.wait_for("Saved as 'e2e'")
         chat.wait_for(">>> ")
-        chat.type("\x04")
-        self.assertEqual(chat.exit_code(), 0)
+        self.assertEqual(chat.leave("\x04"), 0)
         saved = [each for each in chats() if each.get("name") == "e2e"]
         self.assertEqual(len(saved), 1)
         asked = [m["content"] for m in saved[0]["messages"] if m["role"] == "user"]
@@ -214,10 +222,8 @@ class Chat(unittest.TestCase):
         again = Terminal("run", "--resume=e2e", "-n", "4")
         again.wait_for("Going on with 'e2e'")
         again.wait_for(">>> ")
-        again.type("More\r")
-        again.wait_for(">>> ")
-        again.type("/bye\r")
-        self.assertEqual(again.exit_code(), 0)
+        again.enter("More")
+        self.assertEqual(again.leave("/bye\r"), 0)
         saved = [each for each in chats() if each.get("name") == "e2e"]
         self.assertEqual(len([m for m in saved[0]["messages"] if m["role"] == "user"]), 3)
 
@@ -228,8 +234,7 @@ class Chat(unittest.TestCase):
         time.sleep(0.05)
         chat.type("\x03")
         chat.wait_for(">>> ")
-        chat.type("/bye\r")
-        self.assertEqual(chat.exit_code(), 0)
+        self.assertEqual(chat.leave("/bye\r"), 0)
 
     def test_kill_loses_no_saved_chat(self):
         random.seed(1)
@@ -237,8 +242,7 @@ class Chat(unittest.TestCase):
             before = len(chats())
             chat = Terminal("run", MODEL, "-n", "16")
             chat.wait_for(">>> ")
-            chat.type("Hello\r")
-            chat.wait_for(">>> ")  # the turn is saved before the prompt comes back
+            chat.enter("Hello")  # the turn is saved before the prompt comes back
             chat.type("Again\r")
             time.sleep(random.random() * 0.1)
             os.kill(chat.pid, signal.SIGKILL)
