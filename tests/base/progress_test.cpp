@@ -2,6 +2,7 @@
 #include "base/progress.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
@@ -91,10 +92,18 @@ class Screen {
     ::ioctl(screen_.get(), TIOCSWINSZ, &size);
   }
   [[nodiscard]] int terminal() const { return terminal_.get(); }
+  // What stands there up to the end of the first line. A terminal hands on what was written in
+  // pieces, and late when the machine is busy, so one read does not do.
   [[nodiscard]] std::string shown() const {
-    std::array<char, 4096> text{};
-    const ssize_t n = ::read(screen_.get(), text.data(), text.size());
-    return {text.data(), static_cast<size_t>(std::max<ssize_t>(n, 0))};
+    std::string text;
+    pollfd waiting{.fd = screen_.get(), .events = POLLIN, .revents = 0};
+    while (text.find('\n') == std::string::npos && ::poll(&waiting, 1, 10'000) == 1) {
+      std::array<char, 4096> piece{};
+      const ssize_t n = ::read(screen_.get(), piece.data(), piece.size());
+      if (n <= 0) break;
+      text.append(piece.data(), static_cast<size_t>(n));
+    }
+    return text;
   }
 
  private:
