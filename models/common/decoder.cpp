@@ -1,0 +1,42 @@
+// Embedding, head and the places of the norms.
+#include "models/common/decoder.h"
+
+namespace llmrun::models {
+
+ModelSpec decoder(ModelMetadata& m, const NormStyle& final_norm, const DecoderOptions& options) {
+  ModelSpec spec;
+  spec.architecture = m.architecture();
+  spec.name = m.name();
+  spec.n_vocab = m.n_vocab();
+  spec.d_model = m.d_model();
+  spec.context_length = m.context_length();
+  spec.embedding.table = tensor("token_embd.weight", {spec.d_model, spec.n_vocab});
+  spec.head.norm = norm(final_norm, "output_norm", spec.d_model);
+  spec.head.tied = options.tie == Tie::kAlways ||
+                   (options.tie == Tie::kIfAbsent && !m.has_tensor("output.weight"));
+  spec.head.output = linear(spec.head.tied ? "token_embd" : "output", spec.d_model, spec.n_vocab);
+  spec.head.output.bias = tensor("output.bias", {spec.n_vocab}, options.output_bias);
+  return spec;
+}
+
+void for_each_layer(ModelMetadata& m, ModelSpec& spec,
+                    const std::function<void(int64_t, LayerSpec&)>& fill) {
+  for (int64_t i = 0; i < m.n_layers() && m.ok(); ++i) fill(i, spec.layers.emplace_back());
+}
+
+void pre_norms(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to) {
+  to.mixer_norm = norm(style, block(layer, "attn_norm"), m.d_model());
+  to.ffn_norm = norm(style, block(layer, "ffn_norm"), m.d_model());
+}
+
+void post_norms(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to) {
+  to.mixer_post_norm = norm(style, block(layer, "post_attention_norm"), m.d_model());
+  to.ffn_post_norm = norm(style, block(layer, "post_ffw_norm"), m.d_model());
+}
+
+void parallel_norm(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to) {
+  to.residual = runtime::Residual::kParallel;
+  to.mixer_norm = norm(style, block(layer, "attn_norm"), m.d_model());
+}
+
+}  // namespace llmrun::models

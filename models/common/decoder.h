@@ -1,0 +1,28 @@
+// The frame of a decoder: embedding and head, the loop over its layers, where the norms stand.
+#pragma once
+
+#include <functional>
+
+#include "models/common/norms.h"
+
+namespace llmrun::models {
+
+enum class Tie : uint8_t { kIfAbsent, kNever, kAlways };
+struct DecoderOptions {
+  Tie tie = Tie::kIfAbsent;
+  Presence output_bias = Presence::kNever;
+};
+// Embedding and head; the layers come from for_each_layer().
+ModelSpec decoder(ModelMetadata& m, const NormStyle& final_norm,
+                  const DecoderOptions& options = {});
+// Calls fill(i, layer) for every layer and keeps the result. Stops at the first error.
+void for_each_layer(ModelMetadata& m, ModelSpec& spec,
+                    const std::function<void(int64_t, LayerSpec&)>& fill);
+// Gives the layer attn_norm and ffn_norm.
+void pre_norms(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to);
+// Gives the layer post_attention_norm and post_ffw_norm.
+void post_norms(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to);
+// Makes the branches parallel; both read attn_norm.
+void parallel_norm(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to);
+
+}  // namespace llmrun::models
