@@ -21,10 +21,11 @@ LAYERS = {
     "sampling": ("src/sampling", ["base"]),
     "runtime": ("src/runtime", ["base", "gguf", "kernels"]),
     "models": ("models", ["base", "gguf", "kernels", "runtime"]),
+    "convert": ("src/convert", ["base", "gguf", "kernels"]),
     "engine": ("src/engine", ["base", "gguf", "kernels", "runtime", "models", "tokenizer",
                               "sampling", "chat"]),
     "api": ("src/api", ["base", "gguf", "kernels", "runtime", "models", "tokenizer", "sampling",
-                        "chat", "engine"]),
+                        "chat", "convert", "engine"]),
     "store": ("src/store", ["base"]),
     "cli": ("src/cli", ["base", "store"]),
 }
