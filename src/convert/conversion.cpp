@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "gguf/limits.h"
 
 namespace llmrun::convert {
 namespace {
@@ -110,6 +111,11 @@ void Conversion::drop_beginnings(std::initializer_list<std::string_view> beginni
 }
 
 void Conversion::add(std::string name, Rows rows, Precision precision) {
+  if (rows.shape.size() > gguf::kMaxDimensions) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("tensor '{}' has {} dimensions, GGUF knows at most {}", name,
+                            rows.shape.size(), gguf::kMaxDimensions));
+  }
   // A vector is a norm or a bias.
   if (rows.shape.size() == 1) precision = Precision::kFloat32;
   outputs_.push_back({std::move(name), precision, std::move(rows), 0, nullptr});

@@ -39,14 +39,17 @@ struct OutputTensor {
 
 class Conversion {
  public:
-  Conversion(const Config& config, const Checkpoint& checkpoint, gguf::Writer& writer)
-      : config_(config), checkpoint_(checkpoint), writer_(writer) {}
+  // `keep_packed`: tensors that are packed in the folder stay so where GGUF has their form.
+  Conversion(const Config& config, const Checkpoint& checkpoint, gguf::Writer& writer,
+             bool keep_packed)
+      : config_(config), checkpoint_(checkpoint), writer_(writer), keep_packed_(keep_packed) {}
 
   [[nodiscard]] const Config& config() const { return config_; }
   // Asks another part of config.json from now on (the language model of a model that sees).
   void use_config(Config config) { config_ = std::move(config); }
   [[nodiscard]] bool ok() const { return config_.ok(); }
   void fail(ErrorCode code, std::string message) const { config_.fail(code, std::move(message)); }
+  [[nodiscard]] bool keeps_packed() const { return keep_packed_; }
   // Something that the user should know and that does not stop the conversion.
   void warn(std::string message) { warnings_.push_back(std::move(message)); }
 
@@ -105,6 +108,7 @@ class Conversion {
   Config config_;
   const Checkpoint& checkpoint_;
   gguf::Writer& writer_;
+  const bool keep_packed_;
   std::string architecture_;
   std::string prefix_;
   std::set<std::string> used_;  // full names

@@ -98,7 +98,7 @@ class FolderConverter {
     LLMRUN_ASSIGN(const Checkpoint checkpoint, Checkpoint::open(request_.folder));
     report_.source_bytes = checkpoint.n_bytes();
     type_ = request_.type.value_or(stored_type(checkpoint));
-    Conversion conversion(config, checkpoint, writer_);
+    Conversion conversion(config, checkpoint, writer_, !request_.type);
     find_family(report_.source_class)(conversion);
     conversion.check_all_used();
     LLMRUN_TRY(config.result());

@@ -9,26 +9,15 @@
 namespace llmrun::convert {
 namespace {
 
-// The size of the list: all ids of the vocabulary, of the added tokens, and n_tokens.
-Result<int64_t> count_tokens(const Json& vocabulary, const std::vector<AddedToken>& added,
-                             int64_t n_tokens) {
-  int64_t count = n_tokens;
+// One more than the largest id of the vocabulary.
+Result<int64_t> count_tokens(const Json& vocabulary) {
+  int64_t count = 0;
   for (const auto& [text, id] : vocabulary.items()) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() >= static_cast<uint64_t>(kMaxTokenIds)) {
       return make_error(ErrorCode::kBadModel, "the token '{}' has no id below {}",
                         text.substr(0, 64), kMaxTokenIds);
     }
     count = std::max(count, id.get<int64_t>() + 1);
-  }
-  for (const AddedToken& token : added) count = std::max(count, token.id + 1);
-  if (count > kMaxTokenIds) {
-    return make_error(ErrorCode::kBadModel, "{} tokens, more than {}", count, kMaxTokenIds);
-  }
-  if (n_tokens > 0 && count > n_tokens) {
-    return make_error(ErrorCode::kBadModel,
-                      "the tokenizer has ids up to {}, the embedding only {} rows: tokenizer and "
-                      "weights belong to different models",
-                      count - 1, n_tokens);
   }
   return count;
 }
@@ -90,20 +79,38 @@ Result<void> fill_tokens(const Json& vocabulary, const std::vector<AddedToken>& 
   if (!vocabulary.is_object()) {
     return make_error(ErrorCode::kBadModel, "model.vocab is no object of tokens and ids");
   }
-  LLMRUN_ASSIGN(const int64_t count, count_tokens(vocabulary, added, n_tokens));
-  const auto size = static_cast<size_t>(count);
-  out.tokens.resize(size);
-  out.types.assign(size, TokenType::kUnused);
-  const auto put = [&](int64_t id, const std::string& text, TokenType type) {
-    out.tokens[static_cast<size_t>(id)] = text;
-    out.types[static_cast<size_t>(id)] = type;
-  };
-  for (const auto& [text, id] : vocabulary.items())
-    put(id.get<int64_t>(), text, TokenType::kNormal);
-  for (const AddedToken& token : added) {
-    put(token.id, token.text, token.special ? TokenType::kControl : TokenType::kUserDefined);
+  LLMRUN_ASSIGN(const int64_t count, count_tokens(vocabulary));
+  out.tokens.resize(static_cast<size_t>(count));
+  out.types.assign(static_cast<size_t>(count), TokenType::kUnused);
+  for (const auto& [text, id] : vocabulary.items()) {
+    out.tokens[id.get<size_t>()] = text;
+    out.types[id.get<size_t>()] = TokenType::kNormal;
   }
-  for (size_t id = 0; id < size; ++id) {
+  return place_added_tokens(added, n_tokens, out);
+}
+
+Result<void> place_added_tokens(const std::vector<AddedToken>& added, int64_t n_tokens,
+                                Vocabulary& out) {
+  auto count = static_cast<int64_t>(out.tokens.size());
+  for (const AddedToken& token : added) count = std::max(count, token.id + 1);
+  if (n_tokens > 0 && count > n_tokens) {
+    return make_error(ErrorCode::kBadModel,
+                      "the tokenizer has ids up to {}, the embedding only {} rows: tokenizer and "
+                      "weights belong to different models",
+                      count - 1, n_tokens);
+  }
+  count = std::max(count, n_tokens);
+  if (count > kMaxTokenIds) {
+    return make_error(ErrorCode::kBadModel, "{} tokens, more than {}", count, kMaxTokenIds);
+  }
+  out.tokens.resize(static_cast<size_t>(count));
+  out.types.resize(static_cast<size_t>(count), TokenType::kUnused);
+  for (const AddedToken& token : added) {
+    out.tokens[static_cast<size_t>(token.id)] = token.text;
+    out.types[static_cast<size_t>(token.id)] =
+        token.special ? TokenType::kControl : TokenType::kUserDefined;
+  }
+  for (size_t id = 0; id < out.tokens.size(); ++id) {
     if (out.types[id] == TokenType::kUnused) out.tokens[id] = fmt::format("[PAD{}]", id);
   }
   return {};
@@ -116,7 +123,11 @@ Result<Vocabulary> read_tokenizer(const Json& tokenizer, const TokenizerOptions&
   }
   const std::string type = text_of(*model, "type");
   Vocabulary vocabulary;
-  if (type == "WordPiece") {
+  if (type == "BPE") {
+    LLMRUN_TRY(read_byte_pair(tokenizer, options, vocabulary));
+  } else if (type == "Unigram") {
+    LLMRUN_TRY(read_unigram(tokenizer, options, vocabulary));
+  } else if (type == "WordPiece") {
     LLMRUN_TRY(read_word_piece(tokenizer, options, vocabulary));
   } else {
     return make_error(ErrorCode::kUnsupported,

@@ -52,6 +52,10 @@ Result<std::vector<AddedToken>> read_added_tokens(const Json& tokenizer);
 Result<void> fill_tokens(const Json& vocabulary, const std::vector<AddedToken>& added,
                          int64_t n_tokens, Vocabulary& out);
 
+// The second half of it: for vocabularies whose tokens and types are there already.
+Result<void> place_added_tokens(const std::vector<AddedToken>& added, int64_t n_tokens,
+                                Vocabulary& out);
+
 struct TokenizerOptions {
   int64_t n_tokens = 0;  // rows of the embedding; 0: as many as the tokenizer has
   std::string pre;       // overrides what the splitter looks like
@@ -61,6 +65,9 @@ struct TokenizerOptions {
 Result<Vocabulary> read_tokenizer(const Json& tokenizer, const TokenizerOptions& options);
 
 // One kind each, called by read_tokenizer.
+Result<void> read_byte_pair(const Json& tokenizer, const TokenizerOptions& options,
+                            Vocabulary& out);
+Result<void> read_unigram(const Json& tokenizer, const TokenizerOptions& options, Vocabulary& out);
 Result<void> read_word_piece(const Json& tokenizer, const TokenizerOptions& options,
                              Vocabulary& out);
 
