@@ -6,15 +6,11 @@
 namespace llmrun::models {
 
 ModelSpec build_gemma(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style, {.tie = Tie::kAlways});
+  ModelSpec spec = plain_decoder(m, rms_norm(m),
+                                 {.whole = {.tie = Tie::kAlways},
+                                  .rope = {.split_halves = true},
+                                  .ffn = every_layer_dense(m, {.activation = Activation::kGelu})});
   spec.embedding.scale = std::sqrt(static_cast<float>(m.d_model()));
-  const int rope = add_rope(m, spec, {.split_halves = true});
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    layer.mixer = attention(m, i, {.rope = rope});
-    layer.ffn = dense_ffn(m, i, {.activation = Activation::kGelu});
-  });
   return spec;
 }
 

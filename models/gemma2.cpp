@@ -11,17 +11,14 @@ ModelSpec build_gemma2(ModelMetadata& m) {
   ModelSpec spec = decoder(m, style, {.tie = Tie::kAlways});
   spec.embedding.scale = std::sqrt(static_cast<float>(m.d_model()));
   spec.head.soft_cap = m.number("final_logit_softcapping", 30.0F);
-  const double base = m.number("rope.freq_base", 10000.0F);
-  const int rope = add_rope(m, spec, {.split_halves = true});
-  const int window_rope =
-      add_rope(m, spec, {.split_halves = true, .base = window_rope_base(m, base)});
+  const WindowRopes ropes = window_ropes(m, spec, {.split_halves = true});
   const WindowPattern pattern(m, window_size(m, 4096), 2);
   const float soft_cap = m.number("attn_logit_softcapping", 50.0F);
   for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
     pre_norms(m, style, i, layer);
     post_norms(m, style, i, layer);
     layer.mixer = attention(m, i,
-                            {.rope = pattern.windowed(i) ? window_rope : rope,
+                            {.rope = ropes.of(pattern, i),
                              // the 27B model has 46 layers
                              .scale = m.n_layers() == 46 ? scale_by_width(m, i) : 0.0F,
                              .soft_cap = soft_cap,

@@ -11,15 +11,15 @@ ModelSpec build_gemma3(ModelMetadata& m) {
   ModelSpec spec = decoder(m, style);
   spec.embedding.scale = std::sqrt(static_cast<float>(m.d_model()));
   spec.head.soft_cap = m.number("final_logit_softcapping", 0.0F);
-  const int rope = add_rope(m, spec, {.split_halves = true});
-  const int window_rope = add_rope(
-      m, spec, {.split_halves = true, .base = window_rope_base(m, 10000.0), .scaled = false});
+  const WindowRopes ropes =
+      window_ropes(m, spec, {.split_halves = true},
+                   {.split_halves = true, .base = window_rope_base(m, 10000.0), .scaled = false});
   const WindowPattern pattern(m, window_size(m, 0), 6);
   for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
     pre_norms(m, style, i, layer);
     post_norms(m, style, i, layer);
     layer.mixer = attention(m, i,
-                            {.rope = pattern.windowed(i) ? window_rope : rope,
+                            {.rope = ropes.of(pattern, i),
                              .qk_norm = QkNorm::kHead,
                              // the 27B model has 62 layers
                              .scale = m.n_layers() == 62 ? scale_by_width(m, i) : 0.0F,

@@ -6,20 +6,16 @@
 namespace llmrun::models {
 
 ModelSpec build_minicpm(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style);
+  ModelSpec spec = plain_decoder(m, rms_norm(m),
+                                 {.rope = {.factors = Factors::kByScalingType},
+                                  .attention = {.out_bias = Presence::kOptional},
+                                  .ffn = dense_or_experts(m, {.bias = Presence::kOptional}, {})});
   const auto n_layers = static_cast<float>(m.n_layers());
   const auto d_model = static_cast<float>(m.d_model());
-  spec.embedding.scale = one_if_zero(m.number("embedding_scale", 12.0F));
-  spec.head.logit_scale = 1.0F / one_if_zero(m.number("logit_scale", 256.0F / d_model));
-  const float residual_scale = one_if_zero(m.number("residual_scale", 1.4F / std::sqrt(n_layers)));
-  const int rope = add_rope(m, spec, {.factors = Factors::kByScalingType});
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    layer.branch_scale = residual_scale;
-    layer.mixer = attention(m, i, {.rope = rope, .out_bias = Presence::kOptional});
-    layer.ffn = dense_or_moe(m, i, {.bias = Presence::kOptional}, {});
-  });
+  apply_scales(m, spec,
+               {.embedding = 12.0F,
+                .residual = 1.4F / std::sqrt(n_layers),
+                .logit_divisor = 256.0F / d_model});
   return spec;
 }
 

@@ -5,21 +5,14 @@
 namespace llmrun::models {
 
 ModelSpec build_mistral3(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style);
-  const int rope = add_rope(m, spec, {.factors = Factors::kByScalingType, .yarn_beta_keys = true});
   const runtime::QueryTemperature temperature{
       .scale = m.number("attention.temperature_scale", 0.0F),
       .length = m.integer("rope.scaling.original_context_length", m.context_length(),
                           {1, runtime::kMaxContext})};
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    auto mixer = attention(m, i, {.rope = rope, .out_bias = Presence::kOptional});
-    mixer.temperature = temperature;
-    layer.mixer = std::move(mixer);
-    layer.ffn = dense_or_moe(m, i, {.bias = Presence::kOptional}, {});
-  });
-  return spec;
+  return plain_decoder(m, rms_norm(m),
+                       {.rope = {.factors = Factors::kByScalingType, .yarn_beta_keys = true},
+                        .attention = {.out_bias = Presence::kOptional, .temperature = temperature},
+                        .ffn = dense_or_experts(m, {.bias = Presence::kOptional}, {})});
 }
 
 }  // namespace llmrun::models

@@ -5,15 +5,9 @@
 namespace llmrun::models {
 
 ModelSpec build_phi3(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style);
-  const int rope = add_rope(m, spec, {.split_halves = true, .factors = Factors::kLongShort});
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    layer.mixer = attention(m, i, {.rope = rope});
-    layer.ffn = dense_ffn(m, i, {.fused_up = true});
-  });
-  return spec;
+  return plain_decoder(m, rms_norm(m),
+                       {.rope = {.split_halves = true, .factors = Factors::kLongShort},
+                        .ffn = every_layer_dense(m, {.fused_up = true})});
 }
 
 }  // namespace llmrun::models

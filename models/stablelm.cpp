@@ -6,7 +6,6 @@ namespace llmrun::models {
 
 ModelSpec build_stablelm(ModelMetadata& m) {
   const NormStyle style = layer_norm(m, Presence::kRequired);
-  const NormStyle head_style = layer_norm(m, Presence::kNever);
   ModelSpec spec = decoder(m, style, {.tie = Tie::kNever});
   const int rope = add_rope(m, spec, {.split_halves = true});
   for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
@@ -15,16 +14,9 @@ ModelSpec build_stablelm(ModelMetadata& m) {
     } else {
       parallel_norm(m, style, i, layer);
     }
-    auto mixer = attention(m, i, {.rope = rope});
-    if (m.has_tensor(block(i, "attn_q_norm.weight"))) {
-      mixer.q_norm =
-          head_norm(head_style, block(i, "attn_q_norm"), mixer.n_heads, mixer.k_dim, true);
-    }
-    if (m.has_tensor(block(i, "attn_k_norm.weight"))) {
-      mixer.k_norm =
-          head_norm(head_style, block(i, "attn_k_norm"), mixer.n_kv_heads, mixer.k_dim, true);
-    }
-    layer.mixer = std::move(mixer);
+    const bool normed = m.has_tensor(block(i, "attn_q_norm.weight"));
+    layer.mixer =
+        attention(m, i, {.rope = rope, .qk_norm = normed ? QkNorm::kOwnLayer : QkNorm::kNone});
     layer.ffn = dense_ffn(m, i);
   });
   return spec;

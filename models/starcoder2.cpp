@@ -4,16 +4,10 @@
 namespace llmrun::models {
 
 ModelSpec build_starcoder2(ModelMetadata& m) {
-  const NormStyle style = layer_norm(m, Presence::kRequired);
-  ModelSpec spec = decoder(m, style);
-  const int rope = add_rope(m, spec, {.split_halves = true});
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    layer.mixer = attention(m, i, {.rope = rope, .out_bias = Presence::kRequired});
-    layer.ffn = dense_ffn(
-        m, i, {.activation = Activation::kGelu, .gated = false, .bias = Presence::kRequired});
-  });
-  return spec;
+  return plain_decoder(m, layer_norm(m, Presence::kRequired),
+                       {.rope = {.split_halves = true},
+                        .attention = {.out_bias = Presence::kRequired},
+                        .ffn = every_layer_dense(m, plain_gelu())});
 }
 
 }  // namespace llmrun::models

@@ -37,6 +37,13 @@ void declare_qkv(ModelMetadata& m, int64_t layer, Presence bias, runtime::Attent
 
 void declare_qk_norm(ModelMetadata& m, int64_t layer, QkNorm kind, runtime::Attention& mixer) {
   if (kind == QkNorm::kNone) return;
+  if (kind == QkNorm::kOwnLayer) {
+    const NormStyle style = layer_norm(m, Presence::kNever);
+    mixer.q_norm = head_norm(style, block(layer, "attn_q_norm"), mixer.n_heads, mixer.k_dim, true);
+    mixer.k_norm =
+        head_norm(style, block(layer, "attn_k_norm"), mixer.n_kv_heads, mixer.k_dim, true);
+    return;
+  }
   const NormStyle style = rms_norm(m);
   const bool row = kind == QkNorm::kRow;
   mixer.q_norm =
@@ -44,6 +51,14 @@ void declare_qk_norm(ModelMetadata& m, int64_t layer, QkNorm kind, runtime::Atte
   mixer.k_norm =
       norm(style, block(layer, "attn_k_norm"), row ? mixer.n_kv_heads * mixer.k_dim : mixer.k_dim);
   mixer.qk_norm_after_rope = kind == QkNorm::kHeadAfterRope;
+}
+
+runtime::OutputGate output_gate(ModelMetadata& m, int64_t layer, Activation activation,
+                                const runtime::Attention& mixer) {
+  const std::string name = block(layer, "attn_gate");
+  const bool per_head = m.tensor_dim(name + ".weight", 1) == mixer.n_heads;
+  const int64_t width = per_head ? mixer.n_heads : mixer.n_heads * mixer.v_dim;
+  return {.linear = linear(name, m.d_model(), width), .activation = activation};
 }
 
 }  // namespace
@@ -70,6 +85,11 @@ runtime::Attention attention(ModelMetadata& m, int64_t layer, const AttentionOpt
       options.scale != 0.0F ? options.scale : 1.0F / std::sqrt(static_cast<float>(mixer.k_dim));
   mixer.soft_cap = options.soft_cap;
   mixer.window = options.window;
+  mixer.clamp_qkv = options.clamp_qkv;
+  mixer.temperature = options.temperature;
+  mixer.alibi_max_bias = options.alibi_max_bias;
+  mixer.sinks = tensor(block(layer, "attn_sinks.weight"), {mixer.n_heads}, options.sinks);
+  if (options.gate) mixer.gate = output_gate(m, layer, *options.gate, mixer);
   return mixer;
 }
 

@@ -39,4 +39,24 @@ void parallel_norm(ModelMetadata& m, const NormStyle& style, int64_t layer, Laye
   to.mixer_norm = norm(style, block(layer, "attn_norm"), m.d_model());
 }
 
+void apply_scales(ModelMetadata& m, ModelSpec& spec, const Scales& fallback) {
+  const float residual = one_if_zero(m.number("residual_scale", fallback.residual));
+  spec.embedding.scale = one_if_zero(m.number("embedding_scale", fallback.embedding));
+  spec.head.logit_scale = 1.0F / one_if_zero(m.number("logit_scale", fallback.logit_divisor));
+  for (LayerSpec& layer : spec.layers) layer.branch_scale = residual;
+}
+
+ModelSpec plain_decoder(ModelMetadata& m, const NormStyle& style, const PlainOptions& options) {
+  ModelSpec spec = decoder(m, style, options.whole);
+  AttentionOptions attention_options = options.attention;
+  if (options.with_rope) attention_options.rope = add_rope(m, spec, options.rope);
+  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
+    pre_norms(m, style, i, layer);
+    layer.mixer = attention(m, i, attention_options);
+    layer.ffn = options.ffn ? options.ffn(i) : dense_ffn(m, i);
+    if (options.adjust) options.adjust(i, layer);
+  });
+  return spec;
+}
+
 }  // namespace llmrun::models

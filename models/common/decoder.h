@@ -3,7 +3,10 @@
 
 #include <functional>
 
+#include "models/common/attention.h"
+#include "models/common/feed_forward.h"
 #include "models/common/norms.h"
+#include "models/common/positions.h"
 
 namespace llmrun::models {
 
@@ -24,5 +27,26 @@ void pre_norms(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpe
 void post_norms(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to);
 // Makes the branches parallel; both read attn_norm.
 void parallel_norm(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to);
+
+// embedding_scale, residual_scale (of both branches) and logit_scale (which divides), with the
+// values they have when the file gives none; 0: no scale.
+struct Scales {
+  float embedding = 0.0F;
+  float residual = 0.0F;
+  float logit_divisor = 0.0F;
+};
+void apply_scales(ModelMetadata& m, ModelSpec& spec, const Scales& fallback);
+
+// What most architectures are up to options: one rope for all layers, both norms before the
+// branches, which follow each other.
+struct PlainOptions {
+  DecoderOptions whole{};
+  bool with_rope = true;
+  RopeOptions rope{};
+  AttentionOptions attention{};                       // its rope is filled in
+  FfnOf ffn{};                                        // empty: dense, with the default options
+  std::function<void(int64_t, LayerSpec&)> adjust{};  // has the last word on each layer
+};
+ModelSpec plain_decoder(ModelMetadata& m, const NormStyle& style, const PlainOptions& options);
 
 }  // namespace llmrun::models

@@ -51,6 +51,10 @@ void read_groups(ModelMetadata& m, runtime::MoeFfn& ffn) {
 
 }  // namespace
 
+DenseOptions plain_gelu() {
+  return {.activation = Activation::kGelu, .gated = false, .bias = Presence::kRequired};
+}
+
 runtime::DenseFfn dense_ffn(ModelMetadata& m, int64_t layer, const DenseOptions& options) {
   return named_ffn(m, layer, "", options.n_ff > 0 ? options.n_ff : m.n_ff(layer), options);
 }
@@ -60,7 +64,8 @@ runtime::MoeFfn moe_ffn(ModelMetadata& m, int64_t layer, const MoeOptions& optio
   runtime::MoeFfn ffn;
   ffn.n_experts = std::max(int64_t{1}, m.n_experts());
   ffn.n_used = std::max(int64_t{1}, m.n_experts_used(layer));
-  ffn.n_ff = options.n_ff > 0 ? options.n_ff : m.n_ff(layer);
+  ffn.n_ff = options.n_ff;
+  if (ffn.n_ff == 0) ffn.n_ff = options.own_width ? expert_width(m, layer) : m.n_ff(layer);
   if (m.n_experts() < 1 || ffn.n_ff < 1) {
     m.fail(ErrorCode::kBadModel,
            fmt::format("layer {} has {} experts of width {} ({}.expert_count, "
@@ -73,8 +78,9 @@ runtime::MoeFfn moe_ffn(ModelMetadata& m, int64_t layer, const MoeOptions& optio
   };
   ffn.router = linear(block(layer, "ffn_gate_inp"), d, ffn.n_experts, options.biases);
   ffn.router_kind = options.router;
-  ffn.selection_bias =
-      tensor(block(layer, "exp_probs_b.bias"), {ffn.n_experts}, options.selection_bias);
+  const bool short_name = m.has_tensor(block(layer, "exp_probs_b"));  // hy_v3
+  ffn.selection_bias = tensor(block(layer, short_name ? "exp_probs_b" : "exp_probs_b.bias"),
+                              {ffn.n_experts}, options.selection_bias);
   read_groups(m, ffn);
   ffn.normalise = options.normalise;
   ffn.scale = options.scale;
@@ -87,18 +93,15 @@ runtime::MoeFfn moe_ffn(ModelMetadata& m, int64_t layer, const MoeOptions& optio
     ffn.up = experts("ffn_up_exps", d, ffn.n_ff);
   }
   ffn.down = experts("ffn_down_exps", ffn.n_ff, d);
-  if (options.shared_ff > 0) {
-    ffn.shared =
-        named_ffn(m, layer, "_shexp", options.shared_ff, {.activation = options.activation});
+  ffn.output_scale = options.output_scale;
+  const int64_t shared_ff =
+      options.shared_ff > 0 ? options.shared_ff : options.shared_count * ffn.n_ff;
+  if (shared_ff > 0) {
+    ffn.shared = named_ffn(m, layer, "_shexp", shared_ff,
+                           {.activation = options.activation, .fused_up = options.shared_fused});
     if (options.shared_gate) ffn.shared_gate = linear(block(layer, "ffn_gate_inp_shexp"), d, 1);
   }
   return ffn;
-}
-
-runtime::Ffn dense_or_moe(ModelMetadata& m, int64_t layer, const DenseOptions& dense,
-                          const MoeOptions& moe) {
-  if (m.n_experts() > 0) return moe_ffn(m, layer, moe);
-  return dense_ffn(m, layer, dense);
 }
 
 int64_t expert_width(ModelMetadata& m, int64_t layer) {
@@ -112,6 +115,44 @@ float expert_scale(ModelMetadata& m) { return one_if_zero(m.number("expert_weigh
 RouterKind router_kind(ModelMetadata& m, RouterKind fallback) {
   return static_cast<RouterKind>(
       m.integer("expert_gating_func", static_cast<int64_t>(fallback), {1, 4}));
+}
+
+RouterKind required_router(ModelMetadata& m) {
+  return static_cast<RouterKind>(m.required_integer("expert_gating_func", {1, 4}));
+}
+
+MoeOptions keyed_experts(ModelMetadata& m, RouterKind router) {
+  return {.own_width = true,
+          .router = router,
+          .normalise = m.boolean("expert_weights_norm", false),
+          .scale = expert_scale(m)};
+}
+
+FfnOf every_layer_dense(ModelMetadata& m, const DenseOptions& options) {
+  return [&m, options](int64_t i) { return dense_ffn(m, i, options); };
+}
+
+FfnOf every_layer_moe(ModelMetadata& m, const MoeOptions& options) {
+  return [&m, options](int64_t i) { return moe_ffn(m, i, options); };
+}
+
+FfnOf dense_or_experts(ModelMetadata& m, const DenseOptions& dense, const MoeOptions& experts) {
+  return m.n_experts() > 0 ? every_layer_moe(m, experts) : every_layer_dense(m, dense);
+}
+
+FfnOf experts_after_dense(ModelMetadata& m, const MoeOptions& options) {
+  const int64_t n_dense = m.integer("leading_dense_block_count", 0, {0, runtime::kMaxLayers});
+  return [&m, options, n_dense](int64_t i) -> runtime::Ffn {
+    if (i < n_dense) return dense_ffn(m, i);
+    return moe_ffn(m, i, options);
+  };
+}
+
+FfnOf experts_where_routed(ModelMetadata& m, const MoeOptions& options) {
+  return [&m, options](int64_t i) -> runtime::Ffn {
+    if (!m.has_tensor(block(i, "ffn_gate_inp.weight"))) return dense_ffn(m, i);
+    return moe_ffn(m, i, options);
+  };
 }
 
 }  // namespace llmrun::models

@@ -1,6 +1,8 @@
 // Feed-forward blocks: dense, and mixtures of experts.
 #pragma once
 
+#include <functional>
+
 #include "models/common/tensors.h"
 
 namespace llmrun::models {
@@ -12,10 +14,13 @@ struct DenseOptions {
   Presence bias = Presence::kNever;
   int64_t n_ff = 0;  // 0: feed_forward_length
 };
+// The older form: GELU without a gate, with biases.
+DenseOptions plain_gelu();
 runtime::DenseFfn dense_ffn(ModelMetadata& m, int64_t layer, const DenseOptions& options = {});
 
 struct MoeOptions {
-  int64_t n_ff = 0;  // width of one expert; 0: feed_forward_length
+  int64_t n_ff = 0;        // width of one expert; 0: feed_forward_length
+  bool own_width = false;  // expert_width() instead of feed_forward_length
   RouterKind router = RouterKind::kSoftmax;
   bool normalise = true;
   float scale = 1.0F;
@@ -23,18 +28,38 @@ struct MoeOptions {
   Presence selection_bias = Presence::kNever;
   Presence biases = Presence::kNever;  // of router and experts
   Activation activation = Activation::kSilu;
-  int64_t shared_ff = 0;  // width of the shared expert; 0: none
+  int64_t shared_ff = 0;      // width of the shared expert
+  int64_t shared_count = 0;   // without shared_ff: it is as wide as so many routed ones
+  bool shared_fused = false;  // its ffn_up holds gate and up
   bool shared_gate = false;
+  float output_scale = 1.0F;  // of the sum of routed and shared experts
 };
 runtime::MoeFfn moe_ffn(ModelMetadata& m, int64_t layer, const MoeOptions& options);
-// moe_ffn when the model has experts (in every layer), else dense_ffn.
-runtime::Ffn dense_or_moe(ModelMetadata& m, int64_t layer, const DenseOptions& dense,
-                          const MoeOptions& moe);
 // expert_feed_forward_length; without it the dense width is divided among the experts used.
 int64_t expert_width(ModelMetadata& m, int64_t layer);
 // expert_weights_scale, of which 0 and 1 both mean none.
 float expert_scale(ModelMetadata& m);
 // expert_gating_func.
 RouterKind router_kind(ModelMetadata& m, RouterKind fallback);
+
+// expert_gating_func, which must be there.
+RouterKind required_router(ModelMetadata& m);
+
+// What the mixtures since DeepSeek V2 have keys for: expert_feed_forward_length,
+// expert_weights_norm, expert_weights_scale.
+MoeOptions keyed_experts(ModelMetadata& m, RouterKind router);
+
+// ---- the feed-forward of each layer of a model
+// ---------------------------------------------------
+
+using FfnOf = std::function<runtime::Ffn(int64_t layer)>;
+FfnOf every_layer_dense(ModelMetadata& m, const DenseOptions& options);
+FfnOf every_layer_moe(ModelMetadata& m, const MoeOptions& options);
+// Experts in every layer when the model has any, else dense.
+FfnOf dense_or_experts(ModelMetadata& m, const DenseOptions& dense, const MoeOptions& experts);
+// Dense below leading_dense_block_count.
+FfnOf experts_after_dense(ModelMetadata& m, const MoeOptions& options);
+// Dense where the file has no router.
+FfnOf experts_where_routed(ModelMetadata& m, const MoeOptions& options);
 
 }  // namespace llmrun::models

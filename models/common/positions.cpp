@@ -35,7 +35,8 @@ void read_scaling(ModelMetadata& m, const RopeOptions& options, Rope& rope) {
   rope.scaling = RopeScaling::kYarn;
   double log_multiplier = 0.0;
   if (options.yarn_beta_keys) {
-    rope.beta_fast = static_cast<double>(m.number("rope.scaling.yarn_beta_fast", 32.0F));
+    rope.beta_fast =
+        static_cast<double>(m.number("rope.scaling.yarn_beta_fast", options.yarn_beta_fast));
     rope.beta_slow = static_cast<double>(m.number("rope.scaling.yarn_beta_slow", 1.0F));
     log_multiplier = static_cast<double>(m.number("rope.scaling.yarn_log_multiplier", 0.0F));
   }
@@ -117,12 +118,7 @@ WindowPattern::WindowPattern(ModelMetadata& m, int64_t window, int64_t period, F
     period_ = m.integer(kKey, period, {0, runtime::kMaxLayers});
     return;
   }
-  flags_ = m.integers(kKey, {0, INT32_MAX});
-  if (flags_.size() < static_cast<size_t>(m.n_layers())) {
-    m.fail(ErrorCode::kBadModel,
-           fmt::format("{} has {} flags for {} layers", kKey, flags_.size(), m.n_layers()));
-    flags_.clear();
-  }
+  flags_ = m.flags(kKey);
 }
 
 int64_t WindowPattern::window(int64_t layer) const {
@@ -131,6 +127,20 @@ int64_t WindowPattern::window(int64_t layer) const {
   const int64_t at = layer % period_;
   const bool full = full_ == Full::kLast ? at == period_ - 1 : at == 0;
   return full ? 0 : window_;
+}
+
+WindowRopes window_ropes(ModelMetadata& m, ModelSpec& spec, const RopeOptions& full,
+                         RopeOptions windowed) {
+  const double base = static_cast<double>(m.number("rope.freq_base", 10000.0F));
+  if (windowed.base == 0.0) windowed.base = window_rope_base(m, base);
+  WindowRopes ropes;
+  ropes.full = add_rope(m, spec, full);
+  ropes.windowed = add_rope(m, spec, windowed);
+  return ropes;
+}
+
+WindowRopes window_ropes(ModelMetadata& m, ModelSpec& spec, const RopeOptions& both) {
+  return window_ropes(m, spec, both, both);
 }
 
 }  // namespace llmrun::models

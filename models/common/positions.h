@@ -14,10 +14,11 @@ enum class Factors : uint8_t {
 struct RopeOptions {
   bool split_halves = false;
   Factors factors = Factors::kNone;
-  int64_t n_dims = -1;          // -1: rope.dimension_count
-  double base = 0.0;            // 0: rope.freq_base (10000)
-  bool scaled = true;           // false: the rope.scaling keys do not apply
-  bool yarn_beta_keys = false;  // yarn_beta_fast, yarn_beta_slow and yarn_log_multiplier are read
+  int64_t n_dims = -1;           // -1: rope.dimension_count
+  double base = 0.0;             // 0: rope.freq_base (10000)
+  bool scaled = true;            // false: the rope.scaling keys do not apply
+  bool yarn_beta_keys = false;   // yarn_beta_fast, yarn_beta_slow and yarn_log_multiplier are read
+  float yarn_beta_fast = 32.0F;  // without the key
   runtime::RopeSections sections = runtime::RopeSections::kNone;
 };
 runtime::Rope rope(ModelMetadata& m, const RopeOptions& options);
@@ -52,5 +53,19 @@ class WindowPattern {
   Full full_;
   std::vector<int64_t> flags_;
 };
+
+// The ropes of a model whose windowed layers have one of their own.
+struct WindowRopes {
+  int full = runtime::kNoRope;
+  int windowed = runtime::kNoRope;
+  [[nodiscard]] int of(const WindowPattern& pattern, int64_t layer) const {
+    return pattern.windowed(layer) ? windowed : full;
+  }
+};
+// Without a base of its own, `windowed` takes rope.freq_base_swa, or else rope.freq_base.
+WindowRopes window_ropes(ModelMetadata& m, ModelSpec& spec, const RopeOptions& full,
+                         RopeOptions windowed);
+// Ropes that differ in the base alone.
+WindowRopes window_ropes(ModelMetadata& m, ModelSpec& spec, const RopeOptions& both);
 
 }  // namespace llmrun::models

@@ -18,6 +18,7 @@ using runtime::Norm;
 using runtime::RouterKind;
 
 inline constexpr runtime::Range kWidths{0, runtime::kMaxWidth};
+inline constexpr runtime::Range kExpertCounts{0, runtime::kMaxExperts};
 // Multipliers of which 0 means "none".
 inline float one_if_zero(float scale) { return scale == 0.0F ? 1.0F : scale; }
 

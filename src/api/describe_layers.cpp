@@ -80,6 +80,7 @@ std::string notes_of(const runtime::LayerSpec& layer) {
     if (a->q_norm) note(notes, "QK norm");
     if (a->sinks.declared()) note(notes, "sinks");
     if (a->soft_cap > 0) note(notes, fmt::format("soft cap {}", a->soft_cap));
+    if (a->clamp_qkv > 0) note(notes, fmt::format("QKV clamped to {}", a->clamp_qkv));
     if (a->alibi_max_bias > 0) note(notes, "ALiBi");
     if (a->gate) note(notes, "output gate");
     if (a->rope == runtime::kNoRope && a->alibi_max_bias == 0) note(notes, "no RoPE");

@@ -97,6 +97,12 @@ Result<void> ContextImpl::check_chunk(const Chunk& chunk) const {
                         model_.spec.n_vocab);
     }
   }
+  if (!model_.spec.causal && cache_.length(chunk.sequence) > 0) {
+    return make_error(ErrorCode::kUsage,
+                      "{} models see their whole text at once, so sequence {} cannot go on after "
+                      "its {} tokens; give the whole text in one chunk of a new sequence",
+                      model_.spec.architecture, chunk.sequence, cache_.length(chunk.sequence));
+  }
   const auto n_tokens = static_cast<int64_t>(chunk.tokens.size());
   const int64_t available = options_.context_tokens - cache_.length(chunk.sequence);
   if (n_tokens > available) {

@@ -136,6 +136,13 @@ bool ModelMetadata::boolean(std::string_view key, bool fallback) {
   return fallback;
 }
 
+bool ModelMetadata::required_boolean(std::string_view key) {
+  auto value = file_.metadata().get<bool>(full(key));
+  if (value) return *value;
+  fail(ErrorCode::kBadModel, std::move(value).error().message);
+  return false;
+}
+
 std::string ModelMetadata::text(std::string_view key, std::string_view fallback) {
   auto value = file_.metadata().get_or<std::string>(full(key), std::string(fallback));
   if (value) return *value;
@@ -173,6 +180,14 @@ std::vector<int64_t> ModelMetadata::integers(std::string_view key, Range range) 
   }
   for (const int64_t number : *numbers) values.push_back(checked(key, number, range.min, range));
   return values;
+}
+
+std::vector<int64_t> ModelMetadata::flags(std::string_view key) {
+  std::vector<int64_t> values = integers(key, {0, INT32_MAX});
+  if (values.empty() || values.size() >= static_cast<size_t>(n_layers_)) return values;
+  fail(ErrorCode::kBadModel,
+       fmt::format("{} has {} flags for {} layers", full(key), values.size(), n_layers_));
+  return {};
 }
 
 bool ModelMetadata::has_tensor(std::string_view name) const {

@@ -49,12 +49,15 @@ class ModelMetadata {
   float number(std::string_view key, float fallback);
   float required_number(std::string_view key);
   bool boolean(std::string_view key, bool fallback);
+  bool required_boolean(std::string_view key);
   std::string text(std::string_view key, std::string_view fallback);
   // One integer for all layers or one for each, as n_layers() + n_draft_layers() integers.
   std::vector<int64_t> per_layer(std::string_view key, int64_t fallback, Range range);
   // An array of integers or booleans; empty when there is no such key.
   std::vector<int64_t> integers(std::string_view key, Range range);
   [[nodiscard]] bool is_array(std::string_view key) const;
+  // An array with an integer or boolean for every layer; empty when there is no such key.
+  std::vector<int64_t> flags(std::string_view key);
 
   // ---- tensors ----
   [[nodiscard]] bool has_tensor(std::string_view name) const;

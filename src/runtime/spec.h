@@ -188,6 +188,7 @@ struct MoeFfn {
   float limit = 0.0F;
   std::optional<DenseFfn> shared;  // an expert every token takes, added
   Linear shared_gate;              // qwen2moe: its output times sigmoid(w . x)
+  float output_scale = 1.0F;       // of the sum of both (cohere2moe: 0.5; grok: sqrt(0.5))
 };
 
 struct NoFfn {};

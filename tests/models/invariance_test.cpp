@@ -1,13 +1,12 @@
-// The same tokens give the same logits, bit for bit, whatever the chunking, the neighbours in the
-// batch, the number of threads and the history of the cache; and the CPU agrees with the reference.
-#include <cstring>
-
+// The same tokens give the same logits, bit for bit, whatever the number of threads and the history
+// of the cache; and the CPU agrees with the reference. (chunking_test.cpp: whatever the batches.)
 #include "models/tiny.h"
 
 namespace llmrun {
 namespace {
 
 using testing::kIds;
+using testing::same_bits;
 
 const std::string kStored = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs/";
 
@@ -19,10 +18,6 @@ const std::vector<std::string> kModels = {"llama-dense",
                                           "altered-deepseek2-absorbed",
                                           "altered-deepseek2-legacy",
                                           "altered-stablelm-parallel"};
-
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
 
 struct Running {
   std::unique_ptr<kernels::Backend> backend;
@@ -50,46 +45,11 @@ std::vector<float> whole(const std::string& name, int threads, size_t chunk) {
 
 class Invariance : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(Invariance, OfChunks) {
-  const auto expected = whole(GetParam(), 2, kIds.size());
-  for (const size_t chunk : {1U, 5U, 16U}) {
-    EXPECT_TRUE(same_bits(whole(GetParam(), 2, chunk), expected)) << "chunks of " << chunk;
-  }
-}
-
 TEST_P(Invariance, OfThreads) {
   const auto expected = whole(GetParam(), 1, kIds.size());
   for (const int threads : {2, 3}) {
     EXPECT_TRUE(same_bits(whole(GetParam(), threads, 7), expected)) << threads << " threads";
   }
-}
-
-// Two sequences in one pass, a prompt and a decode mixed, against each alone.
-TEST_P(Invariance, OfNeighbours) {
-  const Running running = start(GetParam(), 2);
-  runtime::Context& context = *running.context;
-  const std::vector<TokenId> other = {5, 5, 90, 1, 77, 3, 64, 12, 100};
-  const auto alone = testing::run_chunked(context, kIds, kIds.size()).value();
-  const auto other_alone = testing::run_chunked(context, other, other.size()).value();
-  const size_t n_vocab = alone.size() / kIds.size();
-
-  const auto a = context.open_sequence().value();
-  const auto b = context.open_sequence().value();
-  const std::span<const TokenId> ids(kIds);
-  runtime::Batch first, second;
-  first.chunks = {{b, std::span(other).first(8), runtime::WantedLogits::kNone},
-                  {a, ids.first(10), runtime::WantedLogits::kAll}};
-  second.chunks = {{a, ids.subspan(10), runtime::WantedLogits::kAll},
-                   {b, std::span(other).subspan(8), runtime::WantedLogits::kLast}};
-  auto logits = context.forward(first);
-  ASSERT_TRUE(logits) << logits.error().message;
-  ASSERT_EQ(logits->n_rows, 10);
-  EXPECT_TRUE(same_bits({logits->data, 10 * n_vocab}, std::span(alone).first(10 * n_vocab)));
-  logits = context.forward(second);
-  ASSERT_TRUE(logits) << logits.error().message;
-  ASSERT_EQ(logits->n_rows, 15);
-  EXPECT_TRUE(same_bits({logits->data, 14 * n_vocab}, std::span(alone).subspan(10 * n_vocab)));
-  EXPECT_TRUE(same_bits(logits->row(14), std::span(other_alone).last(n_vocab)));
 }
 
 TEST_P(Invariance, OfGoingBack) {

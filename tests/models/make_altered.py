@@ -441,17 +441,16 @@ def deepseek2(absorbed):
         keys |= {"attention.key_length": k_dim, "attention.value_length": v_dim}
     m = Maker("deepseek2", 13 if absorbed else 14, keys)
     a, log = angles(rope_dim, factor=4.0, yarn=(16, 32.0, 1.0)), math.log(4.0)
-    magnitude = (1 + 0.1 * log) / (1 + 0.07 * log)
-    scale = (1 + 0.1 * log) ** 2 / math.sqrt(k_dim)
+    scale = (1 + 0.07 * log) ** 2 / math.sqrt(k_dim)  # YaRN's magnitude is here alone
 
     def mixer(i, x):
         b = f"blk.{i}.attn_"
         q = rms(x @ m.w(b + "q_a.weight", q_rank, D).T, m.norm_w(b + "q_a_norm.weight", q_rank))
         q = (q @ m.w(b + "q_b.weight", heads * k_dim, q_rank).T).reshape(T, heads, k_dim)
-        q = rotate(q, a, False, magnitude, first=nope)
+        q = rotate(q, a, False, first=nope)
         kv = x @ m.w(b + "kv_a_mqa.weight", rank + rope_dim, D).T
         c = rms(kv[:, :rank], m.norm_w(b + "kv_a_norm.weight", rank))
-        k_rope = rotate(kv[:, None, rank:], a, False, magnitude)
+        k_rope = rotate(kv[:, None, rank:], a, False)
         if absorbed:
             k_b = m.w(b + "k_b.weight", heads, rank, nope)
             v_b = m.w(b + "v_b.weight", heads, v_dim, rank)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -71,6 +72,15 @@ inline Result<std::vector<float>> run_chunked(runtime::Context& context,
   return all;
 }
 
+inline bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+inline bool registered(const std::string& architecture) {
+  const auto names = models::registered_architectures();
+  return std::find(names.begin(), names.end(), architecture) != names.end();
+}
+
 // Mean squared error over the mean square of what is expected.
 inline double normalised_error(std::span<const float> got, std::span<const float> expected) {
   if (got.size() != expected.size()) return std::nan("");
@@ -95,6 +105,13 @@ inline std::vector<std::string> models_in(const std::string& folder) {
   }
   std::sort(stems.begin(), stems.end());
   return stems;
+}
+
+// general.architecture; empty when the file cannot be read.
+inline std::string architecture_of(const std::string& path) {
+  const auto file = gguf::File::open(path);
+  if (!file) return {};
+  return file->metadata().get<std::string>("general.architecture").value_or("");
 }
 
 }  // namespace llmrun::testing

@@ -117,6 +117,7 @@ void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
     pass.ops.combine_experts({.x = out, .weights = choice.weights, .n_used = ffn.n_used, .y = y});
   }
   if (ffn.shared) add_shared(pass, ffn, x, y);
+  if (ffn.output_scale != 1.0F) pass.ops.scale({.x = y, .factor = ffn.output_scale});
 }
 
 }  // namespace llmrun::runtime
