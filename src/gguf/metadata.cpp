@@ -78,19 +78,9 @@ void Metadata::reserve(size_t n_entries) {
   template Result<T> Metadata::get<T>(std::string_view) const;                    \
   template Result<std::vector<T>> Metadata::get_array<T>(std::string_view) const; \
   template Result<std::vector<T>> Metadata::get_per_layer<T>(std::string_view, size_t) const;
-LLMRUN_INSTANTIATE(bool)
-LLMRUN_INSTANTIATE(int8_t)
-LLMRUN_INSTANTIATE(uint8_t)
-LLMRUN_INSTANTIATE(int16_t)
-LLMRUN_INSTANTIATE(uint16_t)
-LLMRUN_INSTANTIATE(int32_t)
-LLMRUN_INSTANTIATE(uint32_t)
-LLMRUN_INSTANTIATE(int64_t)
-LLMRUN_INSTANTIATE(uint64_t)
-LLMRUN_INSTANTIATE(float)
-LLMRUN_INSTANTIATE(double)
-LLMRUN_INSTANTIATE(std::string_view)
-LLMRUN_INSTANTIATE(std::string)
+#define LLMRUN_GGUF_NUMBER LLMRUN_INSTANTIATE
+#define LLMRUN_GGUF_TEXT LLMRUN_INSTANTIATE
+#include "gguf/value_types.def"
 #undef LLMRUN_INSTANTIATE
 
 }  // namespace llmrun::gguf

@@ -356,19 +356,9 @@ std::string Value::to_display(size_t max_elements, size_t max_text) const {
 #define LLMRUN_INSTANTIATE(T)              \
   template Result<T> Value::as<T>() const; \
   template Result<std::vector<T>> Value::as_array<T>() const;
-LLMRUN_INSTANTIATE(bool)
-LLMRUN_INSTANTIATE(int8_t)
-LLMRUN_INSTANTIATE(uint8_t)
-LLMRUN_INSTANTIATE(int16_t)
-LLMRUN_INSTANTIATE(uint16_t)
-LLMRUN_INSTANTIATE(int32_t)
-LLMRUN_INSTANTIATE(uint32_t)
-LLMRUN_INSTANTIATE(int64_t)
-LLMRUN_INSTANTIATE(uint64_t)
-LLMRUN_INSTANTIATE(float)
-LLMRUN_INSTANTIATE(double)
-LLMRUN_INSTANTIATE(std::string_view)
-LLMRUN_INSTANTIATE(std::string)
+#define LLMRUN_GGUF_NUMBER LLMRUN_INSTANTIATE
+#define LLMRUN_GGUF_TEXT LLMRUN_INSTANTIATE
+#include "gguf/value_types.def"
 #undef LLMRUN_INSTANTIATE
 
 }  // namespace llmrun::gguf

@@ -258,17 +258,8 @@ Result<std::vector<std::byte>> Writer::to_bytes() const {
   template ArrayBuilder& ArrayBuilder::add<T>(T);             \
   template void Writer::add_metadata<T>(std::string_view, T); \
   template void Writer::add_array<T>(std::string_view, std::span<const T>);
-LLMRUN_INSTANTIATE(bool)
-LLMRUN_INSTANTIATE(int8_t)
-LLMRUN_INSTANTIATE(uint8_t)
-LLMRUN_INSTANTIATE(int16_t)
-LLMRUN_INSTANTIATE(uint16_t)
-LLMRUN_INSTANTIATE(int32_t)
-LLMRUN_INSTANTIATE(uint32_t)
-LLMRUN_INSTANTIATE(int64_t)
-LLMRUN_INSTANTIATE(uint64_t)
-LLMRUN_INSTANTIATE(float)
-LLMRUN_INSTANTIATE(double)
+#define LLMRUN_GGUF_NUMBER LLMRUN_INSTANTIATE
+#include "gguf/value_types.def"
 #undef LLMRUN_INSTANTIATE
 
 }  // namespace llmrun::gguf

@@ -15,20 +15,14 @@ constexpr int kMaxDepth = 200;  // nested arrays and objects, read or written
 
 void write_escaped(std::string& out, std::string_view text, bool ensure_ascii) {
   out += '"';
-  for (size_t at = 0; at < text.size();) {
+  for (size_t next = 0; next < text.size();) {
+    const size_t at = next;
     const CodePoint point = decode_at(text, at);
+    next += point.bytes;
     const uint32_t c = point.value;
     const auto hex = [&out](uint32_t unit) { out += fmt::format("\\u{:04x}", unit); };
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += static_cast<char>(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\f') {
+    if (append_common_escape(out, c, '"')) continue;
+    if (c == '\f') {
       out += "\\f";
     } else if (c == '\b') {
       out += "\\b";
@@ -44,7 +38,6 @@ void write_escaped(std::string& out, std::string_view text, bool ensure_ascii) {
       hex(0xD800U + ((c - 0x10000U) >> 10U));
       hex(0xDC00U + ((c - 0x10000U) & 0x3FFU));
     }
-    at += point.bytes;
   }
   out += '"';
 }

@@ -16,19 +16,13 @@ void quote(std::string& out, std::string_view text) {
   const bool both = single && text.find('"') != std::string_view::npos;
   const char mark = single && !both ? '"' : '\'';
   out += mark;
-  for (size_t at = 0; at < text.size();) {
+  for (size_t next = 0; next < text.size();) {
+    const size_t at = next;
     const CodePoint point = decode_at(text, at);
+    next += point.bytes;
     const uint32_t c = point.value;
-    if (c == static_cast<unsigned char>(mark) || c == '\\') {
-      out += '\\';
-      out += static_cast<char>(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == CodePoint::kInvalid) {
+    if (append_common_escape(out, c, mark)) continue;
+    if (c == CodePoint::kInvalid) {
       out += text[at];  // passed through: bytes that are no character have no escape
     } else if (is_printable(c)) {
       out.append(text.substr(at, point.bytes));
@@ -39,7 +33,6 @@ void quote(std::string& out, std::string_view text) {
     } else {
       out += fmt::format("\\U{:08x}", c);
     }
-    at += point.bytes;
   }
   out += mark;
 }

@@ -74,6 +74,19 @@ void append_utf8(std::string& out, uint32_t code_point) {
   }
 }
 
+bool append_common_escape(std::string& out, uint32_t code_point, char mark) {
+  char letter = 0;
+  if (code_point == static_cast<unsigned char>(mark)) letter = mark;
+  if (code_point == '\\') letter = '\\';
+  if (code_point == '\n') letter = 'n';
+  if (code_point == '\r') letter = 'r';
+  if (code_point == '\t') letter = 't';
+  if (letter == 0) return false;
+  out += '\\';
+  out += letter;
+  return true;
+}
+
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x80U; });

@@ -21,6 +21,9 @@ CodePoint decode_at(std::string_view text, size_t offset);
 // The character that ends at `end`, which must be greater than 0.
 CodePoint decode_before(std::string_view text, size_t end);
 void append_utf8(std::string& out, uint32_t code_point);
+// Appends the escape of a quotation mark, a backslash, a line feed, a carriage return or a tab, as
+// JSON and Python write them; false: it is none of these.
+bool append_common_escape(std::string& out, uint32_t code_point, char mark);
 
 bool is_ascii(std::string_view text);
 size_t count_characters(std::string_view text);
