@@ -18,6 +18,9 @@ class Buffer {
   virtual ~Buffer() = default;
   [[nodiscard]] virtual std::byte* data() = 0;
   [[nodiscard]] virtual size_t size() const = 0;
+  // Takes the memory from the system now. Main memory otherwise arrives page by page as it is used,
+  // which is faster to start with and safe as long as there is plenty.
+  virtual void commit() = 0;
 };
 
 struct BackendOptions {

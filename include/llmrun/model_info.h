@@ -86,10 +86,12 @@ struct MemoryItem {
   std::string component;
   uint64_t bytes = 0;
   std::string detail;
+  bool mapped = false;  // pages of the model file, which the system can drop and read again
 };
 struct MemoryEstimate {
   std::vector<MemoryItem> items;
   uint64_t total_bytes = 0;
+  uint64_t allocated_bytes = 0;  // of the total, what is not mapped
   uint64_t available_bytes = 0;  // of this machine, now
   int64_t context_tokens = 0;
   bool fits = false;

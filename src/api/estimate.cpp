@@ -104,7 +104,7 @@ Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::Cont
   LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model.plan(options));
   MemoryEstimate result;
   for (const runtime::PlanItem& item : plan.items) {
-    result.items.push_back({item.component, item.bytes, item.detail});
+    result.items.push_back({item.component, item.bytes, item.detail, item.mapped});
   }
   const auto n_vocab = static_cast<uint64_t>(model.spec().n_vocab);
   if (vocabulary_bytes > 0) {
@@ -115,7 +115,10 @@ Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::Cont
       {"sampler",
        n_vocab * sampling::kBytesPerCandidate * static_cast<uint64_t>(plan.max_sequences),
        fmt::format("{} candidates per sequence", n_vocab)});
-  for (const MemoryItem& item : result.items) result.total_bytes += item.bytes;
+  for (const MemoryItem& item : result.items) {
+    result.total_bytes += item.bytes;
+    if (!item.mapped) result.allocated_bytes += item.bytes;
+  }
   result.available_bytes = available_memory();
   result.context_tokens = plan.context_tokens;
   result.fits = result.total_bytes <= result.available_bytes;

@@ -212,6 +212,12 @@ Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const Co
   LLMRUN_ASSIGN(memory.arena, backend.allocate(plan.arena_bytes));
   LLMRUN_ASSIGN(memory.host, backend.allocate(plan.host_bytes));
   LLMRUN_ASSIGN(memory.logits, backend.allocate(plan.logits_bytes));
+  if (plan.options.commit) {
+    for (kernels::Buffer* buffer :
+         {kv.get(), memory.arena.get(), memory.host.get(), memory.logits.get()}) {
+      buffer->commit();
+    }
+  }
   LLMRUN_TRY(backend.reserve(plan.max_rows, plan.max_width));
   KvCache cache(plan.kv, std::move(kv), plan.n_pages, plan.options.max_sequences,
                 plan.options.context_tokens);

@@ -141,6 +141,7 @@ MemoryPlan describe(const ContextPlan& plan, const ModelSpec& spec, const Weight
     if (bytes > 0) result.items.push_back({std::move(component), bytes, std::move(detail)});
   };
   add("weights (mapped file)", weights.mapped_bytes(), "the tensors the model uses, as stored");
+  for (PlanItem& item : result.items) item.mapped = true;
   add("weights (converted)", weights.converted_bytes(), "vectors stored in other types than F32");
   add("position tables", tables.buffer ? tables.buffer->size() : 0, "angles and slopes");
   add("KV cache", plan.kv_bytes, kv_detail(plan));

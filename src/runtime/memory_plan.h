@@ -19,12 +19,14 @@ struct ContextOptions {
   int64_t logits_rows = 0;
   kernels::CacheType k_type = kernels::CacheType::kF16;
   kernels::CacheType v_type = kernels::CacheType::kF16;
+  bool commit = false;  // take all memory from the system at once, see kernels::Buffer::commit
 };
 
 struct PlanItem {
   std::string component;  // "weights (mapped file)", "KV cache", "activations", "logits", …
   uint64_t bytes = 0;
-  std::string detail;  // how the number comes about, for the reader
+  std::string detail;   // how the number comes about, for the reader
+  bool mapped = false;  // pages of a file: the system may drop them and read them again
 };
 
 struct MemoryPlan {

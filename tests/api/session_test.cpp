@@ -180,5 +180,25 @@ TEST(RealSession, AnswersAQuestion) {
   EXPECT_THAT(answer.text, HasSubstr("Paris"));
 }
 
+// The system would hand out the address space and kill the process when it is used.
+TEST_F(SessionTest, RefusesAContextLargerThanWhatIsFree) {
+  const auto per_sequence = must(estimate_memory(tiny_chat_path(), {.context_tokens = 1 << 20}));
+  ContextOptions options{.context_tokens = 1 << 20};
+  options.max_sequences =
+      static_cast<int64_t>(per_sequence.available_bytes / per_sequence.allocated_bytes * 2 + 2);
+  const auto session = model_.new_session(options);
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_THAT(session.error().message, HasSubstr("are free"));
+}
+
+TEST_F(SessionTest, AllocatesLessThanItPlansByTheMappedWeights) {
+  const auto plan = must(model_.new_session()).memory();
+  uint64_t mapped = 0;
+  for (const MemoryItem& item : plan.items) mapped += item.mapped ? item.bytes : 0;
+  EXPECT_GT(mapped, 0U);
+  EXPECT_EQ(plan.allocated_bytes + mapped, plan.total_bytes);
+}
+
 }  // namespace
 }  // namespace llmrun
