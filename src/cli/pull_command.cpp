@@ -17,7 +17,8 @@ class PullCommand : public Command {
     examples = {
         {"llmrun pull smollm2:135m", "fetch the default model"},
         {"llmrun show $(llmrun pull --print-path smollm2:135m)", "fetch it and look at it"}};
-    options.add_switch("quiet", 'q', "no closing words; a download still shows how far it is", &quiet_);
+    options.add_switch("quiet", 'q', "no closing words; a download still shows how far it is",
+                       &quiet_);
     options.add_switch("print-path", 0, "print the path of the file and nothing else",
                        &print_path_);
     options.add_model_argument(&model_);
