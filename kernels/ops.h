@@ -158,6 +158,7 @@ enum class Activation : uint8_t {
   kTanh,
   kSoftplus,
   kExp,
+  kReciprocal,
 };
 // y = act(gate) * up, or y = act(gate) when up.data is null. y may be gate or up.
 // limit > 0: gate = min(gate, limit), up = clamp(up, -limit, limit) first.
@@ -180,7 +181,8 @@ struct AddParams {
   float y_scale = 1.0F;
 };
 
-// y[t, i] = y[t, i] * g(x[t, i / repeat]) with g = activation (gates on attention output).
+// y[t, i] = y[t, i] * g(x[t, i / repeat]) with g = activation (gates on attention output). With a
+// stride of 0 all rows share one row of factors.
 struct MultiplyParams {
   ConstRows x;
   Activation activation = Activation::kNone;
@@ -271,8 +273,8 @@ struct RouteParams {
 };
 // y[t, :] (+)= sum_j weights[t, j] * x[t * n_used + j, :], in the order of j.
 struct CombineExpertsParams {
-  ConstRows x;  // [n_tokens * n_used, width]
-  const float* weights = nullptr;
+  ConstRows x;                     // [n_tokens * n_used, width]
+  const float* weights = nullptr;  // null: ones
   int64_t n_used = 0;
   Rows y;
   bool accumulate = false;

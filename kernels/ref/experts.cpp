@@ -111,7 +111,8 @@ void combine_experts(const CombineExpertsParams& params) {
       double sum = params.accumulate ? static_cast<double>(y) : 0.0;
       for (int64_t j = 0; j < params.n_used; ++j) {
         const int64_t row = t * params.n_used + j;
-        sum += static_cast<double>(params.weights[row]) *
+        const float weight = params.weights == nullptr ? 1.0F : params.weights[row];
+        sum += static_cast<double>(weight) *
                static_cast<double>(params.x.data[row * params.x.stride + i]);
       }
       y = static_cast<float>(sum);

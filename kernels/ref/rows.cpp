@@ -33,6 +33,8 @@ double activate(Activation activation, double x) {
       return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
     case Activation::kExp:
       return std::exp(x);
+    case Activation::kReciprocal:
+      return 1.0 / x;
   }
   return x;
 }

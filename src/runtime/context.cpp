@@ -3,6 +3,7 @@
 #include "runtime/context.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 
@@ -161,6 +162,15 @@ Result<int64_t> ContextImpl::lay_out(const Batch& batch) {
   return n_logits;
 }
 
+// The output of some models covers only the last tokens of the vocabulary.
+void fill_missing(float* logits, int64_t n_rows, const ModelSpec& spec) {
+  if (spec.head.first_token == 0) return;
+  for (int64_t i = 0; i < n_rows; ++i) {
+    std::fill_n(logits + i * spec.n_vocab, spec.head.first_token,
+                -std::numeric_limits<float>::infinity());
+  }
+}
+
 Result<Logits> ContextImpl::forward(const Batch& batch) {
   LLMRUN_ASSIGN(const int64_t n_logits, lay_out(batch));
   LLMRUN_TRY(check_room(batch));
@@ -200,6 +210,7 @@ Result<Logits> ContextImpl::forward(const Batch& batch) {
     return make_error(ErrorCode::kInternal, "a pass of {} tokens took more memory than planned",
                       n_tokens);
   }
+  fill_missing(logits, n_logits, model_.spec);
   return Logits{logits, n_logits, n_vocab};
 }
 

@@ -1,4 +1,5 @@
 // The forward pass: embed, one loop over the layers, head. The variants live in blocks/.
+#include <algorithm>
 #include <variant>
 
 #include "runtime/pass.h"
@@ -62,6 +63,41 @@ void add_branch(Pass& pass, const Block& block, const std::optional<Norm>& post_
   pass.ops.add({.x = branch, .y = x, .x_scale = scale});
 }
 
+// The residual stream between two layers: what the loop over them keeps besides x.
+class Stream {
+ public:
+  Stream(Pass& pass, Rows x) : pass_(pass), x_(x) {
+    const auto& layers = pass.spec.layers;
+    if (std::any_of(layers.begin(), layers.end(), reads_layer_input)) {
+      pass.layer_input = pass.arena.rows(x.n, x.width);
+    }
+    const auto adds_embedding = [](const LayerSpec& l) { return l.embedding_gain.declared(); };
+    if (std::any_of(layers.begin(), layers.end(), adds_embedding)) {
+      embedded_ = pass.arena.rows(x.n, x.width);
+      copy_rows(pass, x, embedded_);
+    }
+  }
+
+  void before(const LayerSpec& layer) {
+    if (layer.stream_norm) apply_norm(pass_, *layer.stream_norm, x_, x_);
+    if (reads_layer_input(layer)) copy_rows(pass_, x_, pass_.layer_input);
+  }
+
+  void after(const LayerSpec& layer) {
+    if (!layer.embedding_gain.declared()) return;
+    const ArenaScope scope(pass_.arena);
+    const Rows share = pass_.arena.rows(x_.n, x_.width);
+    copy_rows(pass_, embedded_, share);
+    apply_factors(pass_, layer.embedding_gain, share);
+    pass_.ops.add({.x = share, .y = x_});
+  }
+
+ private:
+  Pass& pass_;
+  Rows x_;
+  Rows embedded_{};
+};
+
 // Logits of the rows the chunks want; the norm gathers them.
 void run_head(Pass& pass, Rows x, Rows logits) {
   const Head& head = pass.spec.head;
@@ -78,9 +114,10 @@ void run_head(Pass& pass, Rows x, Rows logits) {
     }
   }
   if (logits.n == 0) return;
-  project(pass, gathered, {{head.output, logits}});
+  const Rows computed = columns(logits, head.first_token, head.output.n_out);
+  project(pass, gathered, {{head.output, computed}});
   if (head.logit_scale != 1.0F || head.soft_cap != 0.0F) {
-    pass.ops.scale({.x = logits, .factor = head.logit_scale, .soft_cap = head.soft_cap});
+    pass.ops.scale({.x = computed, .factor = head.logit_scale, .soft_cap = head.soft_cap});
   }
 }
 
@@ -92,15 +129,18 @@ void run_forward(Pass& pass, Rows logits) {
   const Rows mixer_buffer = pass.arena.rows(pass.n_tokens, d_model);
   const Rows ffn_buffer = pass.arena.rows(pass.n_tokens, d_model);
   embed(pass, x);
+  Stream stream(pass, x);
   for (pass.layer = 0; pass.layer < pass.spec.layers.size(); ++pass.layer) {
     const LayerSpec& layer = pass.spec.layers[pass.layer];
     const bool parallel = layer.residual == Residual::kParallel;
+    stream.before(layer);
     const ConstRows mixer_input = normed(pass, layer.mixer_norm, x, mixer_buffer);
     ConstRows ffn_input = mixer_input;
     if (parallel && layer.ffn_norm) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
     add_branch(pass, layer.mixer, layer.mixer_post_norm, layer.branch_scale, mixer_input, x);
     if (!parallel) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
     add_branch(pass, layer.ffn, layer.ffn_post_norm, layer.branch_scale, ffn_input, x);
+    stream.after(layer);
   }
   run_head(pass, x, logits);
 }

@@ -65,6 +65,28 @@ void apply_temperature(Pass& pass, const QueryTemperature& temperature, Rows q) 
   pass.ops.scale({.x = q, .row_factor = factors});
 }
 
+namespace {
+
+void multiply_columns(Pass& pass, const TensorDecl& factors, Activation activation, Rows y) {
+  if (!Weights::has(factors)) return;
+  int64_t n = 1;
+  for (const int64_t dim : factors.shape) n *= dim;
+  pass.ops.multiply({.x = {pass.weights.vector(factors), y.n, n, 0},
+                     .activation = activation,
+                     .repeat = y.width / n,
+                     .y = y});
+}
+
+}  // namespace
+
+void apply_factors(Pass& pass, const TensorDecl& factors, Rows y) {
+  multiply_columns(pass, factors, Activation::kNone, y);
+}
+
+void apply_divisors(Pass& pass, const TensorDecl& divisors, Rows y) {
+  multiply_columns(pass, divisors, Activation::kReciprocal, y);
+}
+
 void apply_gate(Pass& pass, const OutputGate& gate, ConstRows x, Rows heads) {
   const ArenaScope scope(pass.arena);
   const Rows factors = pass.arena.rows(pass.n_tokens, gate.linear.n_out);

@@ -55,6 +55,8 @@ struct Pass {
   std::span<const int32_t> ids{};        // [n_tokens]
   std::span<const int32_t> positions{};  // [n_tokens]
   size_t layer = 0;                      // the one being run
+  // The residual stream before the layer's mixer; only where reads_layer_input().
+  Rows layer_input{};
 
   [[nodiscard]] bool measuring() const { return cache == nullptr; }
 };
@@ -88,6 +90,10 @@ void copy_rows(Pass& pass, ConstRows x, Rows y);
 void apply_rope(Pass& pass, int rope, Rows x, int64_t n_heads, int64_t first_dim);
 void apply_temperature(Pass& pass, const QueryTemperature& temperature, Rows q);
 void apply_gate(Pass& pass, const OutputGate& gate, ConstRows x, Rows heads);
+// y *= factors, which every row shares; each serves as many values side by side as y has for it.
+// Does nothing for a tensor that the model has not.
+void apply_factors(Pass& pass, const TensorDecl& factors, Rows y);
+void apply_divisors(Pass& pass, const TensorDecl& divisors, Rows y);
 
 // ---- blocks: y = block(x) ----------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ class Walker {
     (*this)(mixer.q_norm);
     (*this)(mixer.k_norm);
     vector(mixer.sinks);
+    vector(mixer.query_gains);
     (*this)(mixer.gate);
   }
   void operator()(LatentAttention& mixer) const {
@@ -52,6 +53,7 @@ class Walker {
   void operator()(NoFfn& /*ffn*/) const {}
   void operator()(DenseFfn& ffn) const {
     for (Linear* linear : {&ffn.gate, &ffn.up, &ffn.down}) (*this)(*linear);
+    vector(ffn.hidden_divisors);
   }
   void operator()(MoeFfn& ffn) const {
     (*this)(ffn.router);
@@ -74,12 +76,14 @@ void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
   walk(spec.embedding.norm);
   for (Rope& rope : spec.ropes) walk(rope);
   for (LayerSpec& layer : spec.layers) {
+    walk(layer.stream_norm);
     walk(layer.mixer_norm);
     std::visit(walk, layer.mixer);
     walk(layer.mixer_post_norm);
     walk(layer.ffn_norm);
     std::visit(walk, layer.ffn);
     walk(layer.ffn_post_norm);
+    walk.vector(layer.embedding_gain);
   }
   walk(spec.head.norm);
   walk(spec.head.output);
@@ -95,6 +99,11 @@ KvShape kv_shape(const LayerSpec& layer) {
     return {1, mixer->kv_rank + mixer->rope_dim, 0};
   }
   return {};
+}
+
+bool reads_layer_input(const LayerSpec& layer) {
+  const auto* moe = std::get_if<MoeFfn>(&layer.ffn);
+  return moe != nullptr && moe->routes_layer_input;
 }
 
 }  // namespace llmrun::runtime

@@ -123,6 +123,7 @@ struct Attention {
   float alibi_max_bias = 0.0F;     // bloom, refact: 8
   float out_scale = 1.0F;          // mimo2: after the output projection
   TensorDecl sinks;                // gpt-oss: [n_heads] logits that only enlarge the denominator
+  TensorDecl query_gains;          // talkie: [n_heads] factors of the normalised queries
   QueryTemperature temperature;    // mistral3, llama4
   std::optional<OutputGate> gate;  // afmoe, laguna
 };
@@ -163,10 +164,11 @@ using Mixer = std::variant<NoMixer, Attention, LatentAttention>;
 // ---- feed-forward ------------------------------------------------------------------------------
 
 struct DenseFfn {
-  Linear gate;  // not declared: down(activation(up x))
-  Linear up, down;
+  Linear gate;      // not declared: down(activation(up x))
+  Linear up, down;  // not declared: activation(x), without any product (refact with experts)
   Activation activation = Activation::kSilu;
-  float limit = 0.0F;  // clamps gate and up (bailingmoe3, maple)
+  float limit = 0.0F;          // clamps gate and up (bailingmoe3, maple)
+  TensorDecl hidden_divisors;  // mpt: [n_ff], divide what the activation gives
 };
 
 struct MoeFfn {
@@ -178,11 +180,13 @@ struct MoeFfn {
   TensorDecl selection_bias;  // [n_experts]: moves the choice, not the weights
   int64_t n_groups = 1;       // deepseek2: experts are chosen within the best groups
   int64_t n_groups_used = 1;
-  bool select_by_logit = false;  // grovemoe, llama4
+  bool select_by_logit = false;     // grovemoe, llama4
+  bool routes_layer_input = false;  // smallthinker: the router reads the stream before the mixer
   bool normalise = false;
   float scale = 1.0F;
-  Linear gate, up, down;  // stacks of n_experts; gate may be missing
-  Linear gate_up;         // instead of gate and up: one product, first half gate
+  bool weighs_input = false;  // llama4: the weight multiplies what the expert reads
+  Linear gate, up, down;      // stacks of n_experts; gate may be missing
+  Linear gate_up;             // instead of gate and up: one product, first half gate
   Activation activation = Activation::kSilu;
   bool swiglu_oai = false;  // gpt-oss
   float limit = 0.0F;
@@ -204,7 +208,8 @@ enum class Residual : uint8_t {
 };
 
 struct LayerSpec {
-  std::optional<Norm> mixer_norm;  // none: the mixer reads x itself (olmo2, exaone4)
+  std::optional<Norm> stream_norm;  // of the residual stream itself (nanbeige, between its loops)
+  std::optional<Norm> mixer_norm;   // none: the mixer reads x itself (olmo2, exaone4)
   Mixer mixer;
   std::optional<Norm> mixer_post_norm;  // of the mixer's output, before it is added (gemma2)
   std::optional<Norm> ffn_norm;
@@ -212,6 +217,7 @@ struct LayerSpec {
   std::optional<Norm> ffn_post_norm;
   Residual residual = Residual::kSequential;
   float branch_scale = 1.0F;  // of what each branch adds (granite, minicpm)
+  TensorDecl embedding_gain;  // talkie: [1], this times the embedding is added after the layer
 };
 
 struct Embedding {
@@ -224,6 +230,9 @@ struct Embedding {
 struct Head {
   std::optional<Norm> norm;
   Linear output;  // [d_model, n_vocab]; names the embedding table when tied
+  // qwen3tts: the output has fewer rows than there are tokens. They belong to the tokens from this
+  // one on; the logits of those before are -infinity.
+  int64_t first_token = 0;
   bool tied = false;
   float logit_scale = 1.0F;
   float soft_cap = 0.0F;  // gemma2: 30
@@ -255,5 +264,8 @@ struct KvShape {
   int64_t v_dim = 0;  // 0: the values are part of the keys
 };
 [[nodiscard]] KvShape kv_shape(const LayerSpec& layer);
+
+// Whether a part of the layer reads the residual stream as it was before the mixer.
+[[nodiscard]] bool reads_layer_input(const LayerSpec& layer);
 
 }  // namespace llmrun::runtime

@@ -63,6 +63,7 @@ void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y) {
   apply_rope(pass, mixer.rope, q, mixer.n_heads, 0);
   apply_rope(pass, mixer.rope, k, mixer.n_kv_heads, 0);
   if (mixer.qk_norm_after_rope) normalise_heads(pass, mixer, q, k);
+  apply_factors(pass, mixer.query_gains, q);
   apply_temperature(pass, mixer.temperature, q);
 
   attend(pass, mixer, q, k, v, heads);

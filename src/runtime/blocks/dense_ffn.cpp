@@ -1,15 +1,22 @@
-// The dense feed-forward: down(activation(gate x) * up x), or down(activation(up x)).
+// The dense feed-forward: down(activation(gate x) * up x), or down(activation(up x)), or only
+// activation(x).
 #include "runtime/pass.h"
 
 namespace llmrun::runtime {
 
 void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y) {
-  const ArenaScope scope(pass.arena);
-  const Rows up = pass.arena.rows(x.n, ffn.up.n_out);
   kernels::GatedActivationParams act;
   act.activation = ffn.activation;
-  act.y = up;
   act.limit = ffn.limit;
+  if (!ffn.up.declared()) {
+    act.gate = x;
+    act.y = y;
+    pass.ops.gated_activation(act);
+    return;
+  }
+  const ArenaScope scope(pass.arena);
+  const Rows up = pass.arena.rows(x.n, ffn.up.n_out);
+  act.y = up;
   if (ffn.gate.declared()) {
     const Rows gate = pass.arena.rows(x.n, ffn.gate.n_out);
     project(pass, x, {{ffn.gate, gate}, {ffn.up, up}});
@@ -20,6 +27,7 @@ void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y) {
     act.gate = up;
   }
   pass.ops.gated_activation(act);
+  apply_divisors(pass, ffn.hidden_divisors, up);
   project(pass, up, {{ffn.down, y}});
 }
 

@@ -13,6 +13,7 @@ struct Choice {
 };
 
 Choice route(Pass& pass, const MoeFfn& ffn, ConstRows x) {
+  if (ffn.routes_layer_input) x = pass.layer_input;
   auto* const experts = pass.arena.array<int32_t>(x.n * ffn.n_used);
   auto* const weights = pass.arena.array<float>(x.n * ffn.n_used);
   const ArenaScope scope(pass.arena);
@@ -85,6 +86,12 @@ Rows run_up(Pass& pass, const MoeFfn& ffn, ConstRows x, Choice choice) {
   pass.ops.expert_matmul({.x = x,
                           .pairs = make_pairs(pass, ffn, choice, x.n, false),
                           .outputs = {outputs.data(), n_outputs}});
+  if (ffn.weighs_input) {  // a factor of what an expert reads is one of what its products give
+    for (size_t i = 0; i < n_outputs; ++i) {
+      const int64_t width = outputs[i].y_stride;
+      pass.ops.scale({.x = {outputs[i].y, n_pairs, width, width}, .row_factor = choice.weights});
+    }
+  }
   pass.ops.gated_activation(act);
   return hidden;
 }
@@ -114,7 +121,10 @@ void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
     const kernels::ExpertMatmulOutput down = product(pass, ffn.down, out);
     pass.ops.expert_matmul(
         {.x = hidden, .pairs = make_pairs(pass, ffn, choice, x.n, true), .outputs = {&down, 1}});
-    pass.ops.combine_experts({.x = out, .weights = choice.weights, .n_used = ffn.n_used, .y = y});
+    pass.ops.combine_experts({.x = out,
+                              .weights = ffn.weighs_input ? nullptr : choice.weights,
+                              .n_used = ffn.n_used,
+                              .y = y});
   }
   if (ffn.shared) add_shared(pass, ffn, x, y);
   if (ffn.output_scale != 1.0F) pass.ops.scale({.x = y, .factor = ffn.output_scale});

@@ -140,7 +140,7 @@ TEST_P(RowOps, ActivationsOfExtremeValues) {
                                 1e-30F,   1e-3F,  0.625F, 5.0F,  20.0F,   88.0F,  1000.0F, 3.0F};
   for (const Activation activation :
        {Activation::kSilu, Activation::kGelu, Activation::kGeluErf, Activation::kSigmoid,
-        Activation::kTanh, Activation::kSoftplus, Activation::kExp}) {
+        Activation::kTanh, Activation::kSoftplus, Activation::kExp, Activation::kReciprocal}) {
     const auto run = [&](Ops& ops) {
       std::vector<float> y = x;
       GatedActivationParams p;
@@ -185,6 +185,9 @@ TEST_P(RowOps, AddMultiplyScale) {
               multiply.repeat = repeat;
               multiply.activation = Activation::kSigmoid;
               ops.multiply(multiply);
+              multiply.x.stride = 0;  // one row of factors for all
+              multiply.x.data = x.data();
+              ops.multiply(multiply);
             }
             ScaleParams scale;
             scale.x = add.y;
@@ -203,16 +206,18 @@ TEST_P(RowOps, CombineExperts) {
     const std::vector<float> x = random.values(20 * 3 * width);
     const std::vector<float> weights = random.values(20 * 3);
     for (const bool accumulate : {false, true}) {
-      check(GetParam(), 20, width, 1e-6, random,
-            [&](Ops& ops, int64_t begin, int64_t end, std::vector<float>& y) {
-              CombineExpertsParams p;
-              p.x = ConstRows(x.data() + begin * 3 * width, (end - begin) * 3, width, width);
-              p.weights = weights.data() + begin * 3;
-              p.n_used = 3;
-              p.y = part(y, begin, end, width);
-              p.accumulate = accumulate;
-              ops.combine_experts(p);
-            });
+      for (const bool weighted : {false, true}) {
+        check(GetParam(), 20, width, 1e-6, random,
+              [&](Ops& ops, int64_t begin, int64_t end, std::vector<float>& y) {
+                CombineExpertsParams p;
+                p.x = ConstRows(x.data() + begin * 3 * width, (end - begin) * 3, width, width);
+                if (weighted) p.weights = weights.data() + begin * 3;
+                p.n_used = 3;
+                p.y = part(y, begin, end, width);
+                p.accumulate = accumulate;
+                ops.combine_experts(p);
+              });
+      }
     }
   }
 }
