@@ -9,6 +9,7 @@
 #include "base/edit_distance.h"
 #include "base/error.h"
 #include "runtime/model_metadata.h"
+#include "runtime/rope_override.h"
 #include "runtime/spec_check.h"
 
 namespace llmrun::models {
@@ -52,7 +53,8 @@ std::vector<std::string_view> registered_architectures() {
   return names;
 }
 
-Result<ModelSpec> build_spec(const gguf::File& file) {
+Result<ModelSpec> build_spec(const gguf::File& file, const RopeOverride& rope) {
+  LLMRUN_TRY(runtime::check_override(rope));
   auto name = file.metadata().get<std::string>("general.architecture");
   if (!name) return with_context(std::move(name).error(), file.path());
   const auto* const entry = std::find_if(kEntries.begin(), kEntries.end(),
@@ -64,11 +66,12 @@ Result<ModelSpec> build_spec(const gguf::File& file) {
                       name->substr(0, 64), file.path().empty() ? "the model" : file.path(),
                       kEntries.size(), fmt::join(nearest(*name), ", "));
   }
-  ModelMetadata metadata(file);
+  ModelMetadata metadata(file, rope);
   LLMRUN_TRY(metadata.status());
   ModelSpec spec = entry->build(metadata);
   LLMRUN_TRY(metadata.status());
   LLMRUN_TRY(runtime::check_spec(spec));
+  LLMRUN_TRY(runtime::check_followed(spec, rope));
   return spec;
 }
 

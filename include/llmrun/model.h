@@ -23,6 +23,7 @@
 #include "llmrun/generation.h"  // IWYU pragma: export
 #include "llmrun/message.h"
 #include "llmrun/model_info.h"
+#include "llmrun/rope_override.h"
 #include "llmrun/sampling_options.h"
 
 namespace llmrun {
@@ -31,6 +32,7 @@ struct LoadOptions {
   std::string device = "auto";  // auto, cpu
   int threads = 0;              // 0: one per physical core
   std::string cpu_target = {};  // empty: the best this machine has (see cpu_targets())
+  RopeOverride rope = {};       // another rotary embedding than the metadata describe
 };
 
 struct TokenizeOptions {

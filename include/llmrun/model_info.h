@@ -10,6 +10,7 @@
 
 #include "llmrun/error.h"
 #include "llmrun/export.h"
+#include "llmrun/rope_override.h"
 
 namespace llmrun {
 
@@ -42,6 +43,7 @@ struct ModelInfo {
       quantisation_mix;  // type, share of the weights' bytes
   double bits_per_weight = 0;
   int64_t context_length = 0;
+  std::string rope;  // "base 10000, linear x4"; empty: the model has none
   int64_t embedding_length = 0;
   int64_t vocabulary_size = 0;
   std::vector<LayerGroup> layers;
@@ -53,8 +55,9 @@ struct ModelInfo {
   std::vector<std::pair<std::string, std::string>> metadata;  // key, printable value
 };
 
-// Reads the file's directory (no weights).
-LLMRUN_API Result<ModelInfo> inspect_model(const std::filesystem::path& path);
+// Reads the file's directory (no weights). A model that cannot follow `rope` is an error.
+LLMRUN_API Result<ModelInfo> inspect_model(const std::filesystem::path& path,
+                                           const RopeOverride& rope = {});
 
 // One tensor decoded to float32, shape outermost first.
 struct DecodedTensor {

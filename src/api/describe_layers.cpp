@@ -55,12 +55,14 @@ struct Describe {
                        a.absorbed() ? "" : ", not absorbed");
   }
   std::string operator()(const runtime::DenseFfn& f) const {
+    if (!f.up.declared()) return fmt::format("{} alone", plain_name(f.activation));
     return fmt::format("{} {}",
                        f.gate.declared() ? gated_name(f.activation) : plain_name(f.activation),
                        f.down.n_in);
   }
   std::string operator()(const runtime::MoeFfn& f) const {
     std::string text = fmt::format("MoE {} of {} experts, {} wide", f.n_used, f.n_experts, f.n_ff);
+    if (f.routes_layer_input) text += ", routed before the mixer";
     if (f.shared) text += fmt::format(", shared {}", f.shared->down.n_in);
     return text;
   }
@@ -71,20 +73,25 @@ void note(std::string& notes, const std::string& text) {
   notes += text;
 }
 
-std::string notes_of(const runtime::LayerSpec& layer) {
+std::string notes_of(const gguf::File& file, const runtime::LayerSpec& layer) {
   std::string notes;
+  const auto in_file = [&](const runtime::TensorDecl& tensor) {
+    return file.find_tensor(tensor.name) != nullptr;
+  };
   if (const auto* a = std::get_if<runtime::Attention>(&layer.mixer)) {
     if (a->window > 0) note(notes, fmt::format("window {}", a->window));
     if (a->chunk > 0) note(notes, fmt::format("chunks of {}", a->chunk));
-    if (a->q.bias.declared()) note(notes, "QKV bias");
+    if (in_file(a->q.bias)) note(notes, "QKV bias");
     if (a->q_norm) note(notes, "QK norm");
-    if (a->sinks.declared()) note(notes, "sinks");
+    if (in_file(a->sinks)) note(notes, "sinks");
     if (a->soft_cap > 0) note(notes, fmt::format("soft cap {}", a->soft_cap));
     if (a->clamp_qkv > 0) note(notes, fmt::format("QKV clamped to {}", a->clamp_qkv));
     if (a->alibi_max_bias > 0) note(notes, "ALiBi");
     if (a->gate) note(notes, "output gate");
     if (a->rope == runtime::kNoRope && a->alibi_max_bias == 0) note(notes, "no RoPE");
   }
+  if (layer.stream_norm) note(notes, "starts a loop");
+  if (layer.embedding_gain.declared()) note(notes, "embedding added again");
   if (layer.mixer_post_norm || layer.ffn_post_norm) note(notes, "norms after blocks");
   if (layer.residual == runtime::Residual::kParallel) note(notes, "parallel");
   return notes;
@@ -110,7 +117,7 @@ std::vector<LayerGroup> describe_layers(const gguf::File& file, const runtime::M
                    number,
                    std::visit(Describe(), layer.mixer),
                    std::visit(Describe(), layer.ffn),
-                   notes_of(layer),
+                   notes_of(file, layer),
                    layer_bytes(file, i)};
     LayerGroup* last = groups.empty() ? nullptr : &groups.back();
     if (last != nullptr && last->mixer == row.mixer && last->ffn == row.ffn &&

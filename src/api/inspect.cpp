@@ -101,14 +101,16 @@ ModelInfo describe_file(const gguf::File& file, const std::filesystem::path& pat
   describe_metadata(metadata, info);
   if (spec != nullptr) {
     info.layers = describe_layers(file, *spec);
+    info.rope = describe_ropes(file, *spec);
     info.vocabulary_size = spec->n_vocab;
   }
   return info;
 }
 
-Result<ModelInfo> inspect_model(const std::filesystem::path& path) {
+Result<ModelInfo> inspect_model(const std::filesystem::path& path, const RopeOverride& rope) {
   LLMRUN_ASSIGN(const gguf::File file, open_gguf(path));
-  const auto spec = models::build_spec(file);
+  const auto spec = models::build_spec(file, rope);
+  if (!spec && rope.any()) return with_context(spec.error(), path.string());
   if (!spec) return describe_file(file, path, nullptr, spec.error().message);
   return describe_file(file, path, &*spec, {});
 }

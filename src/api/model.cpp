@@ -68,7 +68,7 @@ Result<Model> Model::open(const std::filesystem::path& path, const LoadOptions& 
   const auto start = Clock::now();
   LLMRUN_ASSIGN(gguf::File file, open_gguf(path));
   auto impl = std::make_shared<Impl>(std::move(file));
-  auto spec = models::build_spec(impl->file);
+  auto spec = models::build_spec(impl->file, options.rope);
   if (!spec) return with_context(spec.error(), path.string());
   impl->info = describe_file(impl->file, path, &*spec, {});
   LLMRUN_ASSIGN(impl->backend,

@@ -33,6 +33,8 @@ ModelInfo describe_file(const gguf::File& file, const std::filesystem::path& pat
 
 // The layers of the table of `show`.
 std::vector<LayerGroup> describe_layers(const gguf::File& file, const runtime::ModelSpec& spec);
+// The rotary embeddings of the layers, in words.
+std::string describe_ropes(const gguf::File& file, const runtime::ModelSpec& spec);
 
 // The runtime's options for those of the API, with every 0 that means "as the model" replaced.
 Result<runtime::ContextOptions> context_options(const ContextOptions& options,

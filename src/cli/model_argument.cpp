@@ -1,6 +1,8 @@
 // The shared options and the way from a model's name to its file.
 #include "cli/model_argument.h"
 
+#include <limits>
+
 #include "base/error.h"
 #include "store/resolver.h"
 
@@ -8,6 +10,30 @@ namespace llmrun::cli {
 
 Result<std::filesystem::path> find_model(const std::string& name) {
   return store::resolve_model(name, {});
+}
+
+namespace {
+
+// A number above 0.
+void add_positive(OptionTable& options, std::string name, std::string value, std::string help,
+                  double* target) {
+  Option& option = options.add_text(name, 0, std::move(value), std::move(help), nullptr);
+  option.set = [target, what = "--" + name](std::string_view text) -> Result<void> {
+    LLMRUN_ASSIGN(*target, parse_number(text, what, {std::numeric_limits<double>::min()}));
+    return {};
+  };
+}
+
+}  // namespace
+
+void add_rope_options(OptionTable& options, RopeOverride* rope) {
+  options.add_choice("rope-scaling", 0, {"none", "linear", "yarn"},
+                     "how positions are scaled (default: as the model says)", &rope->scaling);
+  add_positive(options, "rope-factor", "F", "longer texts: positions are divided by F",
+               &rope->factor);
+  add_positive(options, "rope-base", "F", "base of the rotary frequencies", &rope->base);
+  options.add_integer("rope-original-context", 0, "N", "tokens the model was trained on, for yarn",
+                      &rope->original_context, {1, int64_t{1} << 30});
 }
 
 void LoadFlags::add_to(OptionTable& options) {
@@ -19,6 +45,7 @@ void LoadFlags::add_to(OptionTable& options) {
                    "instruction set to compute with, one that 'llmrun doctor' lists (default: the "
                    "best of this machine)",
                    &load.cpu_target);
+  add_rope_options(options, &load.rope);
 }
 
 LoadOptions LoadFlags::value() const {

@@ -13,7 +13,10 @@ namespace llmrun::cli {
 // The file behind a path or a name.
 Result<std::filesystem::path> find_model(const std::string& name);
 
-// --threads, --device, --cpu-target.
+// --rope-scaling, --rope-factor, --rope-base, --rope-original-context.
+void add_rope_options(OptionTable& options, RopeOverride* rope);
+
+// --threads, --device, --cpu-target and the options of rope.
 struct LoadFlags {
   int64_t threads = 0;
   LoadOptions load;

@@ -85,6 +85,7 @@ Json info_json(const ModelInfo& info) {
           {"bits_per_weight", info.bits_per_weight},
           {"quantisation", mix},
           {"context_length", info.context_length},
+          {"rope", info.rope},
           {"embedding_length", info.embedding_length},
           {"vocabulary_size", info.vocabulary_size},
           {"tokenizer", info.tokenizer},
@@ -104,6 +105,7 @@ class ShowCommand : public Command {
     options.add_switch("template", 0, "print the chat template and nothing else", &template_);
     options.add_text("tensor", 0, "NAME", "decode one tensor to float32; needs -o", &tensor_);
     options.add_file("output", 'o', "the .npy file for --tensor", &output_);
+    add_rope_options(options, &rope_);
     add_json_option();
     examples = {{"llmrun show smollm2:135m", "the whole picture"},
                 {"llmrun show model.gguf --tensors --json", "all tensors, for a program"},
@@ -115,7 +117,7 @@ class ShowCommand : public Command {
     LLMRUN_TRY(check());
     LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
     if (!tensor_.empty()) return write_tensor(path);
-    LLMRUN_ASSIGN(const ModelInfo info, inspect_model(path));
+    LLMRUN_ASSIGN(const ModelInfo info, inspect_model(path, rope_));
     if (template_) {
       if (info.chat_template.empty()) {
         return make_error(ErrorCode::kNotFound, "{} has no chat template of its own ({} is used)",
@@ -138,6 +140,11 @@ class ShowCommand : public Command {
 
  private:
   [[nodiscard]] Result<void> check() const {
+    if (rope_.any() && (tensors_ || metadata_ || template_ || !tensor_.empty())) {
+      return make_error(
+          ErrorCode::kUsage,
+          "the options of rope change the summary alone; give them without the lists");
+    }
     if (tensor_.empty() != output_.empty()) {
       return make_error(ErrorCode::kUsage, "--tensor NAME and -o FILE.npy belong together");
     }
@@ -175,6 +182,7 @@ class ShowCommand : public Command {
     field("parameters", format_count(info.n_parameters));
     field("quantisation", mix_text(info));
     field("context", fmt::format("{} tokens", info.context_length));
+    field("rope", info.rope);
     field("embedding", fmt::format("{} wide", info.embedding_length));
     field("tokenizer", fmt::format("{}, {} tokens", info.tokenizer, info.vocabulary_size));
     field("template", template_text(info));
@@ -226,6 +234,7 @@ class ShowCommand : public Command {
   }
 
   std::string model_, tensor_, output_;
+  RopeOverride rope_;
   bool tensors_ = false, metadata_ = false, template_ = false;
 };
 

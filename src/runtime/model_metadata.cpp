@@ -7,7 +7,8 @@
 #include "base/error.h"
 
 namespace llmrun::runtime {
-ModelMetadata::ModelMetadata(const gguf::File& file) : file_(file) {
+ModelMetadata::ModelMetadata(const gguf::File& file, RopeOverride rope)
+    : file_(file), rope_(std::move(rope)) {
   auto architecture = file.metadata().get<std::string>("general.architecture");
   if (!architecture) {
     status_ = tl::unexpected(std::move(architecture).error());
@@ -102,7 +103,20 @@ int64_t ModelMetadata::checked(std::string_view key, int64_t value, int64_t fall
   return std::clamp(fallback, range.min, range.max);
 }
 
+std::optional<double> ModelMetadata::overridden(std::string_view key) const {
+  double value = 0;
+  if (key == "rope.scaling.factor") value = rope_.factor;
+  if (key == "rope.freq_base") value = rope_.base;
+  if (key == "rope.scaling.original_context_length") {
+    value = static_cast<double>(rope_.original_context);
+  }
+  return value == 0 ? std::nullopt : std::optional(value);
+}
+
 int64_t ModelMetadata::integer(std::string_view key, int64_t fallback, Range range) {
+  if (const auto value = overridden(key)) {
+    return checked(key, static_cast<int64_t>(*value), fallback, range);
+  }
   if (!has(key)) return fallback;
   auto value = file_.metadata().get<int64_t>(full(key));
   if (value) return checked(key, *value, fallback, range);
@@ -118,6 +132,7 @@ int64_t ModelMetadata::required_integer(std::string_view key, Range range) {
 }
 
 float ModelMetadata::number(std::string_view key, float fallback) {
+  if (const auto value = overridden(key)) return static_cast<float>(*value);
   return has(key) ? required_number(key) : fallback;
 }
 
@@ -144,6 +159,7 @@ bool ModelMetadata::required_boolean(std::string_view key) {
 }
 
 std::string ModelMetadata::text(std::string_view key, std::string_view fallback) {
+  if (key == "rope.scaling.type" && !rope_.scaling.empty()) return rope_.scaling;
   auto value = file_.metadata().get_or<std::string>(full(key), std::string(fallback));
   if (value) return *value;
   fail(value.error().code, std::move(value).error().message);
@@ -161,6 +177,16 @@ std::vector<int64_t> ModelMetadata::per_layer(std::string_view key, int64_t fall
   }
   for (size_t i = 0; i < n; ++i) values[i] = checked(key, (*found)[i], fallback, range);
   return values;
+}
+
+std::vector<float> ModelMetadata::required_numbers(std::string_view key) {
+  const auto n = static_cast<size_t>(n_layers_ + n_draft_layers_);
+  auto found = file_.metadata().get_per_layer<float>(full(key), n);
+  const auto finite = [](float value) { return std::isfinite(value); };
+  if (found && std::all_of(found->begin(), found->end(), finite)) return std::move(*found);
+  fail(ErrorCode::kBadModel, found ? fmt::format("{} holds a number that is not finite", full(key))
+                                   : std::move(found).error().message);
+  return std::vector<float>(n, 0.0F);
 }
 
 std::vector<int64_t> ModelMetadata::integers(std::string_view key, Range range) {

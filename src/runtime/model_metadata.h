@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gguf/reader.h"
+#include "llmrun/rope_override.h"
 #include "runtime/spec.h"
 
 namespace llmrun::runtime {
@@ -33,8 +34,9 @@ struct Range {
 
 class ModelMetadata {
  public:
-  // Reads what every decoder has; look at status() before going on.
-  explicit ModelMetadata(const gguf::File& file);
+  // Reads what every decoder has; look at status() before going on. The keys of rope answer what
+  // `rope` sets.
+  explicit ModelMetadata(const gguf::File& file, RopeOverride rope = {});
 
   [[nodiscard]] const Result<void>& status() const { return status_; }
   [[nodiscard]] bool ok() const { return status_.has_value(); }
@@ -53,6 +55,8 @@ class ModelMetadata {
   std::string text(std::string_view key, std::string_view fallback);
   // One integer for all layers or one for each, as n_layers() + n_draft_layers() integers.
   std::vector<int64_t> per_layer(std::string_view key, int64_t fallback, Range range);
+  // One number for all layers or one for each, which must be there; as per_layer().
+  std::vector<float> required_numbers(std::string_view key);
   // An array of integers or booleans; empty when there is no such key.
   std::vector<int64_t> integers(std::string_view key, Range range);
   [[nodiscard]] bool is_array(std::string_view key) const;
@@ -82,6 +86,8 @@ class ModelMetadata {
   [[nodiscard]] int64_t n_experts_used(int64_t layer) const { return n_used_[index(layer)]; }
 
  private:
+  // What the override says of a key; none: as the file.
+  [[nodiscard]] std::optional<double> overridden(std::string_view key) const;
   static size_t index(int64_t layer) { return static_cast<size_t>(layer); }
   [[nodiscard]] std::string full(std::string_view key) const;
   int64_t checked(std::string_view key, int64_t value, int64_t fallback, Range range);
@@ -90,6 +96,7 @@ class ModelMetadata {
   void read_experts();
 
   const gguf::File& file_;
+  RopeOverride rope_;
   Result<void> status_;
   std::string architecture_, name_;
   int64_t n_layers_ = 0, n_draft_layers_ = 0, d_model_ = 0, n_vocab_ = 0, context_length_ = 0;

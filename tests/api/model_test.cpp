@@ -154,6 +154,22 @@ TEST(Inspect, ReadsEveryArchitectureOfTheTestData) {
   }
 }
 
+TEST(Inspect, TellsTheRopeAsItWouldRun) {
+  const auto path = tiny_path("llama-dense");
+  EXPECT_EQ(must(inspect_model(path)).rope, "16 dims, base 10000");
+  EXPECT_EQ(
+      must(inspect_model(path, {.scaling = "yarn", .factor = 4, .original_context = 64})).rope,
+      "16 dims, base 10000, yarn x4 from 64 tokens");
+  EXPECT_EQ(must(inspect_model(tiny_path("altered-gemma3-window"))).rope,
+            "8 dims, base 10000; 8 dims, base 1000000, linear x4");
+  EXPECT_EQ(must(inspect_model(tiny_path("altered-mpt-awq"))).rope, "");
+  const auto refused = inspect_model(tiny_path("altered-mpt-awq"), {.base = 500});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUsage);
+  EXPECT_FALSE(Model::open(path, {.rope = {.scaling = "linear"}}));
+  EXPECT_TRUE(Model::open(path, {.rope = {.scaling = "linear", .factor = 2}}));
+}
+
 TEST(Inspect, DecodesATensor) {
   const DecodedTensor tensor = must(decode_tensor(tiny_chat_path(), "blk.0.ffn_down.weight"));
   EXPECT_THAT(tensor.shape, ElementsAre(64, 96));

@@ -130,6 +130,14 @@ class Pipes(unittest.TestCase):
         rule = json.loads(run("estimate", "--params", "7B", "--bits", "4", "--json").stdout)
         self.assertIn("4.2", json.dumps(rule) + str(rule))
 
+    def test_rope_options_change_the_answers_and_the_summary(self):
+        options = ("--rope-scaling", "yarn", "--rope-factor", "4", "--rope-original-context", "64")
+        self.assertIn("yarn x4 from 64", run("show", MODEL, *options).stdout)
+        self.assertIn("yarn x4", run("run", MODEL, "hi", "-n", "1", "-v", *options).stderr)
+        ids = ("logits", MODEL, "--ids", "1 2 3 4 5", "--top", "5", "-o", "-")
+        self.assertNotEqual(run(*ids).stdout, run(*ids, *options).stdout)
+        self.assertIn("factor", run("show", MODEL, "--rope-scaling", "linear", check=2).stderr)
+
     def test_completions_and_manual(self):
         for shell in ("bash", "zsh", "fish"):
             self.assertIn("estimate", run("completion", shell).stdout)
