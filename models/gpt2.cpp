@@ -1,4 +1,5 @@
-// GPT-2: learned positions, layer norms and biases everywhere, a feed-forward without gate.
+// GPT-2, and StarCoder 1, which has fewer heads of keys: learned positions, layer norms and biases
+// everywhere, a feed-forward without gate.
 #include "models/common.h"
 
 namespace llmrun::models {

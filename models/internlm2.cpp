@@ -1,4 +1,4 @@
-// InternLM 2 and 2.5: Llama with an output matrix of its own.
+// InternLM 2 and 2.5, and XVERSE: Llama with an output matrix of its own.
 #include "models/common.h"
 
 namespace llmrun::models {

@@ -36,6 +36,7 @@ void post_norms(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSp
 
 void parallel_norm(ModelMetadata& m, const NormStyle& style, int64_t layer, LayerSpec& to) {
   to.residual = runtime::Residual::kParallel;
+  to.ffn_norm.reset();
   to.mixer_norm = norm(style, block(layer, "attn_norm"), m.d_model());
 }
 

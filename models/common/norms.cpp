@@ -30,7 +30,7 @@ Norm head_norm(const NormStyle& style, const std::string& name, int64_t n_heads,
     shape.push_back(n_heads);
     norm.weight_size = n_heads * head_dim;
   }
-  norm.weight = tensor(name + ".weight", shape, style.weight);
+  norm.weight = tensor(fmt::format("{}{}", name, style.suffix), shape, style.weight);
   norm.bias = tensor(name + ".bias", shape, style.bias);
   return norm;
 }

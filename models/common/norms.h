@@ -10,6 +10,7 @@ struct NormStyle {
   float eps = 0.0F;
   Presence bias = Presence::kNever;
   Presence weight = Presence::kRequired;
+  std::string_view suffix = ".weight";  // of the weight's name; plamo3 has some without
 };
 // eps comes from attention.layer_norm_rms_epsilon or attention.layer_norm_epsilon, which must be
 // there.

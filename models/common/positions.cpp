@@ -60,7 +60,11 @@ Rope rope(ModelMetadata& m, const RopeOptions& options) {
       options.base > 0.0 ? options.base : static_cast<double>(m.number("rope.freq_base", 10000.0F));
   rope.original_context = m.integer("rope.scaling.original_context_length", m.context_length(),
                                     {0, runtime::kMaxContext});
-  if (options.scaled) read_scaling(m, options, rope);
+  if (options.scaled) {
+    read_scaling(m, options, rope);
+  } else if (options.keep_magnitude) {
+    rope.magnitude = m.number("rope.scaling.attn_factor", 1.0F);
+  }
   const int64_t n_pairs = rope.n_dims / 2;
   const auto factor_tensor = [&](const char* name) {
     return tensor(name, {n_pairs}, Presence::kOptional);
@@ -94,8 +98,21 @@ RopeOptions sectioned_rope(ModelMetadata& m) {
   return {.split_halves = true, .sections = runtime::RopeSections::kCyclic};
 }
 
+RopeOptions halves_with_sections(ModelMetadata& m, runtime::RopeSections kind) {
+  const bool has_sections = m.has("rope.dimension_sections");
+  return {.split_halves = true, .sections = has_sections ? kind : runtime::RopeSections::kNone};
+}
+
+int64_t window_rope_dims(ModelMetadata& m) {
+  return m.integer("rope.dimension_count_swa", m.rope_dims(), {0, runtime::kMaxHeadDim});
+}
+
 double window_rope_base(ModelMetadata& m, double fallback) {
   return static_cast<double>(m.number("rope.freq_base_swa", static_cast<float>(fallback)));
+}
+
+double window_rope_base(ModelMetadata& m) {
+  return window_rope_base(m, static_cast<double>(m.number("rope.freq_base", 10000.0F)));
 }
 
 void learned_positions(ModelMetadata& m, ModelSpec& spec) {
@@ -129,10 +146,19 @@ int64_t WindowPattern::window(int64_t layer) const {
   return full ? 0 : window_;
 }
 
+WindowPattern required_pattern(ModelMetadata& m) {
+  if (!m.is_array("attention.sliding_window_pattern")) {
+    m.fail(ErrorCode::kBadModel,
+           fmt::format("{}.attention.sliding_window_pattern must be an array with a flag for each "
+                       "layer",
+                       m.architecture()));
+  }
+  return {m, required_window(m), 0};
+}
+
 WindowRopes window_ropes(ModelMetadata& m, ModelSpec& spec, const RopeOptions& full,
                          RopeOptions windowed) {
-  const double base = static_cast<double>(m.number("rope.freq_base", 10000.0F));
-  if (windowed.base == 0.0) windowed.base = window_rope_base(m, base);
+  if (windowed.base == 0.0) windowed.base = window_rope_base(m);
   WindowRopes ropes;
   ropes.full = add_rope(m, spec, full);
   ropes.windowed = add_rope(m, spec, windowed);

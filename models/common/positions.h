@@ -16,7 +16,8 @@ struct RopeOptions {
   Factors factors = Factors::kNone;
   int64_t n_dims = -1;           // -1: rope.dimension_count
   double base = 0.0;             // 0: rope.freq_base (10000)
-  bool scaled = true;            // false: the rope.scaling keys do not apply
+  bool scaled = true;            // false: the rope.scaling keys do not apply,
+  bool keep_magnitude = false;   // but for attn_factor
   bool yarn_beta_keys = false;   // yarn_beta_fast, yarn_beta_slow and yarn_log_multiplier are read
   float yarn_beta_fast = 32.0F;  // without the key
   runtime::RopeSections sections = runtime::RopeSections::kNone;
@@ -28,8 +29,14 @@ int add_rope(ModelMetadata& m, ModelSpec& spec, const RopeOptions& options);
 
 // Interleaved pairs; but halves with sections when rope.dimension_sections names at least two.
 RopeOptions sectioned_rope(ModelMetadata& m);
+// Halves, whose pairs follow sections when the file has rope.dimension_sections.
+RopeOptions halves_with_sections(ModelMetadata& m, runtime::RopeSections kind);
+// rope.dimension_count_swa, the rotated dims of layers with a window.
+int64_t window_rope_dims(ModelMetadata& m);
 // rope.freq_base_swa, the base of layers with a window.
 double window_rope_base(ModelMetadata& m, double fallback);
+// The same, with rope.freq_base without it.
+double window_rope_base(ModelMetadata& m);
 // position_embd.weight, one row per position up to context_length.
 void learned_positions(ModelMetadata& m, ModelSpec& spec);
 
@@ -53,6 +60,9 @@ class WindowPattern {
   Full full_;
   std::vector<int64_t> flags_;
 };
+
+// The window and a flag for each layer, which both must be there.
+WindowPattern required_pattern(ModelMetadata& m);
 
 // The ropes of a model whose windowed layers have one of their own.
 struct WindowRopes {
