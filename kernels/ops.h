@@ -266,6 +266,9 @@ struct RouteParams {
   int64_t n_used = 0;
   int64_t n_groups = 1, n_groups_used = 1;
   bool select_by_logit = false;
+  // > 1 (grovemoe): what is given are the chunks (expert / experts_per_chunk) of the best experts,
+  // each with the probability that stands at the chunk's own index.
+  int64_t experts_per_chunk = 1;
   bool normalise = false;
   float scale = 1.0F;
   int32_t* experts = nullptr;  // [n_tokens, n_used]

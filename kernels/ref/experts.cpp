@@ -79,7 +79,8 @@ void route_token(const RouteParams& params, int64_t t) {
     }
   }
   if (params.n_groups > 1) keep_best_groups(params, scores);
-  const std::vector<size_t> chosen = best(scores, static_cast<size_t>(params.n_used));
+  std::vector<size_t> chosen = best(scores, static_cast<size_t>(params.n_used));
+  for (size_t& expert : chosen) expert /= static_cast<size_t>(params.experts_per_chunk);
 
   std::vector<double> weights;
   for (const size_t expert : chosen) weights.push_back(probability[expert]);

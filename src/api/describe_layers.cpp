@@ -43,6 +43,7 @@ std::string_view plain_name(Activation activation) {
 
 struct Describe {
   std::string operator()(const runtime::NoMixer&) const { return "none"; }
+  std::string operator()(const runtime::LinearMixer&) const { return "one matrix"; }
   std::string operator()(const runtime::NoFfn&) const { return "none"; }
   std::string operator()(const runtime::Attention& a) const {
     const std::string width =
@@ -63,6 +64,7 @@ struct Describe {
   std::string operator()(const runtime::MoeFfn& f) const {
     std::string text = fmt::format("MoE {} of {} experts, {} wide", f.n_used, f.n_experts, f.n_ff);
     if (f.routes_layer_input) text += ", routed before the mixer";
+    if (f.chunks) text += fmt::format(", of chunks {}", f.chunks->n_ff);
     if (f.shared) text += fmt::format(", shared {}", f.shared->down.n_in);
     return text;
   }
@@ -93,6 +95,10 @@ std::string notes_of(const gguf::File& file, const runtime::LayerSpec& layer) {
   if (layer.stream_norm) note(notes, "starts a loop");
   if (layer.embedding_gain.declared()) note(notes, "embedding added again");
   if (layer.mixer_post_norm || layer.ffn_post_norm) note(notes, "norms after blocks");
+  if (!std::holds_alternative<runtime::NoFfn>(layer.side_ffn)) {
+    note(notes, "beside it " + std::visit(Describe(), layer.side_ffn));
+  }
+  if (layer.ends != runtime::StackEnd::kNone) note(notes, "ends a stack");
   if (layer.residual == runtime::Residual::kParallel) note(notes, "parallel");
   return notes;
 }

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
-#include <set>
 #include <string>
 
 #include "api/open_file.h"
@@ -46,15 +45,19 @@ uint64_t number_in(const char* path) {
   return file >> number ? number : 0;  // "max" and a missing file are 0: no limit
 }
 
-// Expert stacks of a layer, of which a token reads only some.
-std::set<std::string> expert_tensors(const runtime::LayerSpec& layer) {
-  std::set<std::string> names;
-  if (const auto* moe = std::get_if<runtime::MoeFfn>(&layer.ffn)) {
-    for (const runtime::Linear* linear : {&moe->gate, &moe->up, &moe->down, &moe->gate_up}) {
-      if (linear->declared()) names.insert(linear->weight.name);
+// A token reads only some matrices of each expert stack.
+void add_expert_shares(const runtime::Ffn& ffn, std::map<std::string, double>& shares) {
+  const auto add = [&](const runtime::Experts& experts) {
+    for (const auto* linear : {&experts.gate, &experts.up, &experts.down, &experts.gate_up}) {
+      if (!linear->declared()) continue;
+      shares[linear->weight.name] =
+          static_cast<double>(experts.n_used) / static_cast<double>(linear->n_matrices);
     }
-  }
-  return names;
+  };
+  const auto* moe = std::get_if<runtime::MoeFfn>(&ffn);
+  if (moe == nullptr) return;
+  add(*moe);
+  if (moe->chunks) add(*moe->chunks);
 }
 
 }  // namespace
@@ -94,6 +97,10 @@ Result<runtime::ContextOptions> context_options(const ContextOptions& options,
   wanted.logits_rows = options.logits_rows > 0
                            ? options.logits_rows
                            : std::max(kDefaultLogitsRows, options.max_sequences);
+  if (!spec.causal) {  // the whole text is one batch, and all its logits come at once
+    wanted.batch_tokens = wanted.context_tokens;
+    wanted.logits_rows = wanted.context_tokens;
+  }
   LLMRUN_ASSIGN(wanted.k_type, cache_type("the keys", options.k_type));
   LLMRUN_ASSIGN(wanted.v_type, cache_type("the values", options.v_type));
   return wanted;
@@ -146,10 +153,8 @@ TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec) {
     if (is_matrix) shares[tensor.name] = 1.0;
   });
   for (const runtime::LayerSpec& layer : spec.layers) {
-    const auto* moe = std::get_if<runtime::MoeFfn>(&layer.ffn);
-    for (const std::string& name : expert_tensors(layer)) {
-      shares[name] = static_cast<double>(moe->n_used) / static_cast<double>(moe->n_experts);
-    }
+    add_expert_shares(layer.ffn, shares);
+    add_expert_shares(layer.side_ffn, shares);
   }
   const std::string& table = spec.embedding.table.name;
   if (table != spec.head.output.weight.name) shares[table] = 0.0;  // one row: nothing

@@ -37,6 +37,13 @@ Result<Generation> Session::chat(std::span<const Message> messages, const Genera
 Result<Generation> Session::complete(std::span<const TokenId> prompt,
                                      const GenerateOptions& options, const StreamCallback& on_text,
                                      std::string_view text_before) {
+  const runtime::ModelSpec& spec = impl_->model->model->spec();
+  if (!spec.causal) {
+    return make_error(ErrorCode::kUnsupported,
+                      "{} models see their whole text at once and cannot write token by token; "
+                      "`llmrun logits` shows what they think of a text",
+                      spec.architecture);
+  }
   impl_->cancelled = false;
   engine::Request request;
   request.prompt.assign(prompt.begin(), prompt.end());

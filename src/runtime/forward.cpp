@@ -34,6 +34,8 @@ ConstRows normed(Pass& pass, const std::optional<Norm>& norm, Rows x, Rows buffe
 bool run_block(Pass& pass, const Mixer& mixer, ConstRows x, Rows y) {
   if (const auto* attention = std::get_if<Attention>(&mixer)) {
     run_attention(pass, *attention, x, y);
+  } else if (const auto* matrix = std::get_if<LinearMixer>(&mixer)) {
+    project(pass, x, {{matrix->out, y}});
   } else if (const auto* latent = std::get_if<LatentAttention>(&mixer)) {
     run_latent_attention(pass, *latent, x, y);
   } else {
@@ -68,6 +70,7 @@ class Stream {
  public:
   Stream(Pass& pass, Rows x) : pass_(pass), x_(x) {
     const auto& layers = pass.spec.layers;
+    if (pass.spec.two_states) start_states();
     if (std::any_of(layers.begin(), layers.end(), reads_layer_input)) {
       pass.layer_input = pass.arena.rows(x.n, x.width);
     }
@@ -79,11 +82,17 @@ class Stream {
   }
 
   void before(const LayerSpec& layer) {
+    if (pass_.spec.two_states && stack_starts_) {
+      copy_rows(pass_, low_, x_);
+      pass_.ops.add({.x = high_, .y = x_});
+      stack_starts_ = false;
+    }
     if (layer.stream_norm) apply_norm(pass_, *layer.stream_norm, x_, x_);
     if (reads_layer_input(layer)) copy_rows(pass_, x_, pass_.layer_input);
   }
 
   void after(const LayerSpec& layer) {
+    if (layer.ends != StackEnd::kNone) end_stack(layer.ends);
     if (!layer.embedding_gain.declared()) return;
     const ArenaScope scope(pass_.arena);
     const Rows share = pass_.arena.rows(x_.n, x_.width);
@@ -93,8 +102,23 @@ class Stream {
   }
 
  private:
+  void start_states() {
+    low_ = pass_.arena.rows(x_.n, x_.width);
+    high_ = pass_.arena.rows(x_.n, x_.width);
+    const float* const initial = pass_.weights.vector(pass_.spec.two_states->initial_low);
+    copy_rows(pass_, {initial, x_.n, x_.width, 0}, low_);  // the same row for every token
+    copy_rows(pass_, x_, high_);
+  }
+  void end_stack(StackEnd which) {
+    apply_norm(pass_, pass_.spec.two_states->norm, x_, x_);
+    copy_rows(pass_, x_, which == StackEnd::kLow ? low_ : high_);
+    stack_starts_ = true;
+  }
+
   Pass& pass_;
   Rows x_;
+  Rows low_{}, high_{};  // of two_states
+  bool stack_starts_ = true;
   Rows embedded_{};
 };
 
@@ -140,6 +164,10 @@ void run_forward(Pass& pass, Rows logits) {
     add_branch(pass, layer.mixer, layer.mixer_post_norm, layer.branch_scale, mixer_input, x);
     if (!parallel) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
     add_branch(pass, layer.ffn, layer.ffn_post_norm, layer.branch_scale, ffn_input, x);
+    if (!std::holds_alternative<NoFfn>(layer.side_ffn)) {
+      const ConstRows input = normed(pass, layer.side_norm, pass.layer_input, ffn_buffer);
+      add_branch(pass, layer.side_ffn, std::nullopt, layer.branch_scale, input, x);
+    }
     stream.after(layer);
   }
   run_head(pass, x, logits);

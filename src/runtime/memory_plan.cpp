@@ -60,8 +60,9 @@ Result<ContextOptions> resolve(const ModelSpec& spec, ContextOptions options) {
 void measure_products(const ModelSpec& spec, ContextPlan& plan) {
   int64_t max_used = 1;
   for (const LayerSpec& layer : spec.layers) {
-    if (const auto* moe = std::get_if<MoeFfn>(&layer.ffn))
-      max_used = std::max(max_used, moe->n_used);
+    for (const Ffn* ffn : {&layer.ffn, &layer.side_ffn}) {
+      if (const auto* moe = std::get_if<MoeFfn>(ffn)) max_used = std::max(max_used, moe->n_used);
+    }
     if (const auto* latent = std::get_if<LatentAttention>(&layer.mixer)) {
       plan.max_width = std::max(plan.max_width, latent->n_heads * latent->kv_rank);
     }

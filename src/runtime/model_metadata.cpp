@@ -52,7 +52,10 @@ void ModelMetadata::read_heads() {
       return;
     }
   }
-  const int64_t heads = n_heads_[0];
+  // The first layer that has heads speaks for all (deci's may have none).
+  const auto with_heads =
+      std::find_if(n_heads_.begin(), n_heads_.end(), [](int64_t n) { return n > 0; });
+  const int64_t heads = with_heads == n_heads_.end() ? 0 : *with_heads;
   const bool even = heads > 0 && d_model_ % heads == 0;
   if (!even && heads > 0 && !has("attention.key_length")) {
     fail(ErrorCode::kBadModel,

@@ -33,6 +33,7 @@ class Walker {
     vector(rope.factors_short);
   }
   void operator()(NoMixer& /*mixer*/) const {}
+  void operator()(LinearMixer& mixer) const { (*this)(mixer.out); }
   void operator()(Attention& mixer) const {
     for (Linear* linear : {&mixer.q, &mixer.k, &mixer.v, &mixer.out}) (*this)(*linear);
     (*this)(mixer.q_norm);
@@ -55,10 +56,16 @@ class Walker {
     for (Linear* linear : {&ffn.gate, &ffn.up, &ffn.down}) (*this)(*linear);
     vector(ffn.hidden_divisors);
   }
+  void operator()(Experts& experts) const {
+    for (Linear* linear : {&experts.gate, &experts.up, &experts.gate_up, &experts.down}) {
+      (*this)(*linear);
+    }
+  }
   void operator()(MoeFfn& ffn) const {
     (*this)(ffn.router);
     vector(ffn.selection_bias);
-    for (Linear* linear : {&ffn.gate, &ffn.up, &ffn.gate_up, &ffn.down}) (*this)(*linear);
+    (*this)(static_cast<Experts&>(ffn));
+    if (ffn.chunks) (*this)(static_cast<Experts&>(*ffn.chunks));
     if (ffn.shared) (*this)(*ffn.shared);
     (*this)(ffn.shared_gate);
   }
@@ -83,8 +90,11 @@ void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
     walk(layer.ffn_norm);
     std::visit(walk, layer.ffn);
     walk(layer.ffn_post_norm);
+    walk(layer.side_norm);
+    std::visit(walk, layer.side_ffn);
     walk.vector(layer.embedding_gain);
   }
+  if (spec.two_states) walk.vector(spec.two_states->initial_low);
   walk(spec.head.norm);
   walk(spec.head.output);
 }
@@ -102,6 +112,7 @@ KvShape kv_shape(const LayerSpec& layer) {
 }
 
 bool reads_layer_input(const LayerSpec& layer) {
+  if (!std::holds_alternative<NoFfn>(layer.side_ffn)) return true;
   const auto* moe = std::get_if<MoeFfn>(&layer.ffn);
   return moe != nullptr && moe->routes_layer_input;
 }

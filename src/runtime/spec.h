@@ -157,9 +157,14 @@ struct LatentAttention {
 // Absent (deci's attention-free layers; the ffn-only layers of nemotron_h).
 struct NoMixer {};
 
+// One matrix in the place of attention (deci).
+struct LinearMixer {
+  Linear out;
+};
+
 // Recurrent mixers (Mamba, Mamba2, GatedDeltaNet, ShortConv, KDA, Lightning) become further
 // alternatives here, each with a file in blocks/ and its state beside the KV pages.
-using Mixer = std::variant<NoMixer, Attention, LatentAttention>;
+using Mixer = std::variant<NoMixer, LinearMixer, Attention, LatentAttention>;
 
 // ---- feed-forward ------------------------------------------------------------------------------
 
@@ -171,10 +176,27 @@ struct DenseFfn {
   TensorDecl hidden_divisors;  // mpt: [n_ff], divide what the activation gives
 };
 
-struct MoeFfn {
-  int64_t n_experts = 0;
+// A stack of experts, and how many of them a token takes.
+struct Experts {
   int64_t n_used = 0;
-  int64_t n_ff = 0;  // width of one expert
+  int64_t n_ff = 0;           // width of one expert
+  bool weighs_input = false;  // llama4: the weight multiplies what the expert reads
+  Linear gate, up, down;      // stacks; gate may be missing
+  Linear gate_up;             // instead of gate and up: one product, first half gate
+  Activation activation = Activation::kSilu;
+  bool swiglu_oai = false;  // gpt-oss
+  float limit = 0.0F;
+};
+
+// grovemoe: every chunk of experts_per_chunk experts has one more, which reads what the chosen
+// experts gave. The router's best experts name the chunks; one may come twice.
+struct ChunkExperts : Experts {
+  int64_t experts_per_chunk = 1;
+  float scale = 1.0F;  // of what they add
+};
+
+struct MoeFfn : Experts {
+  int64_t n_experts = 0;
   Linear router;
   RouterKind router_kind = RouterKind::kSoftmax;
   TensorDecl selection_bias;  // [n_experts]: moves the choice, not the weights
@@ -184,12 +206,7 @@ struct MoeFfn {
   bool routes_layer_input = false;  // smallthinker: the router reads the stream before the mixer
   bool normalise = false;
   float scale = 1.0F;
-  bool weighs_input = false;  // llama4: the weight multiplies what the expert reads
-  Linear gate, up, down;      // stacks of n_experts; gate may be missing
-  Linear gate_up;             // instead of gate and up: one product, first half gate
-  Activation activation = Activation::kSilu;
-  bool swiglu_oai = false;  // gpt-oss
-  float limit = 0.0F;
+  std::optional<ChunkExperts> chunks;
   std::optional<DenseFfn> shared;  // an expert every token takes, added
   Linear shared_gate;              // qwen2moe: its output times sigmoid(w . x)
   float output_scale = 1.0F;       // of the sum of both (cohere2moe: 0.5; grok: sqrt(0.5))
@@ -207,6 +224,9 @@ enum class Residual : uint8_t {
   kParallel,
 };
 
+// hrm_text: which of the two states the output of a stack of layers replaces.
+enum class StackEnd : uint8_t { kNone, kLow, kHigh };
+
 struct LayerSpec {
   std::optional<Norm> stream_norm;  // of the residual stream itself (nanbeige, between its loops)
   std::optional<Norm> mixer_norm;   // none: the mixer reads x itself (olmo2, exaone4)
@@ -215,9 +235,20 @@ struct LayerSpec {
   std::optional<Norm> ffn_norm;
   Ffn ffn;
   std::optional<Norm> ffn_post_norm;
+  // arctic: one more feed-forward beside the first, which reads the stream before the mixer.
+  std::optional<Norm> side_norm;
+  Ffn side_ffn;
   Residual residual = Residual::kSequential;
-  float branch_scale = 1.0F;  // of what each branch adds (granite, minicpm)
+  float branch_scale = 1.0F;        // of what each branch adds (granite, minicpm)
+  StackEnd ends = StackEnd::kNone;  // set in the last layer of a stack
   TensorDecl embedding_gain;  // talkie: [1], this times the embedding is added after the layer
+};
+
+// hrm_text: the stream starts every stack of layers as the sum of two states, and replaces one of
+// them, normalised, at its end. The high state starts as the embedding and ends as the output.
+struct TwoStates {
+  TensorDecl initial_low;  // [d_model], the same for every token
+  Norm norm;
 };
 
 struct Embedding {
@@ -249,6 +280,7 @@ struct ModelSpec {
   Embedding embedding;
   std::vector<Rope> ropes;
   std::vector<LayerSpec> layers;
+  std::optional<TwoStates> two_states;
   Head head;
 };
 

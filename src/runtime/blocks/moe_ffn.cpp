@@ -8,17 +8,22 @@ namespace llmrun::runtime {
 namespace {
 
 struct Choice {
-  const int32_t* experts = nullptr;  // [n_tokens, n_used]
-  const float* weights = nullptr;
+  int32_t* experts = nullptr;  // [n_tokens, n_used]
+  float* weights = nullptr;
 };
 
-Choice route(Pass& pass, const MoeFfn& ffn, ConstRows x) {
-  if (ffn.routes_layer_input) x = pass.layer_input;
-  auto* const experts = pass.arena.array<int32_t>(x.n * ffn.n_used);
-  auto* const weights = pass.arena.array<float>(x.n * ffn.n_used);
-  const ArenaScope scope(pass.arena);
+Choice new_choice(Pass& pass, int64_t n) {
+  return {pass.arena.array<int32_t>(n), pass.arena.array<float>(n)};
+}
+
+Rows router_logits(Pass& pass, const MoeFfn& ffn, ConstRows x) {
   const Rows logits = pass.arena.rows(x.n, ffn.n_experts);
-  project(pass, x, {{ffn.router, logits}});
+  project(pass, ffn.routes_layer_input ? ConstRows(pass.layer_input) : x, {{ffn.router, logits}});
+  return logits;
+}
+
+Choice route(Pass& pass, const MoeFfn& ffn, Rows logits) {
+  const Choice choice = new_choice(pass, logits.n * ffn.n_used);
   pass.ops.route({.logits = logits,
                   .kind = ffn.router_kind,
                   .selection_bias = pass.weights.vector(ffn.selection_bias),
@@ -28,9 +33,21 @@ Choice route(Pass& pass, const MoeFfn& ffn, ConstRows x) {
                   .select_by_logit = ffn.select_by_logit,
                   .normalise = ffn.normalise,
                   .scale = ffn.scale,
-                  .experts = experts,
-                  .weights = weights});
-  return {experts, weights};
+                  .experts = choice.experts,
+                  .weights = choice.weights});
+  return choice;
+}
+
+Choice route_chunks(Pass& pass, const ChunkExperts& chunks, Rows logits) {
+  const Choice choice = new_choice(pass, logits.n * chunks.n_used);
+  pass.ops.route({.logits = logits,
+                  .n_used = chunks.n_used,
+                  .select_by_logit = true,
+                  .experts_per_chunk = chunks.experts_per_chunk,
+                  .normalise = true,
+                  .experts = choice.experts,
+                  .weights = choice.weights});
+  return choice;
 }
 
 kernels::ExpertMatmulOutput product(const Pass& pass, const Linear& linear, Rows y) {
@@ -42,7 +59,7 @@ kernels::ExpertMatmulOutput product(const Pass& pass, const Linear& linear, Rows
 }
 
 // The pairs of the chosen experts; `own_rows`: pair i reads row i, else the row of its token.
-std::span<const kernels::ExpertPair> make_pairs(Pass& pass, const MoeFfn& ffn, Choice choice,
+std::span<const kernels::ExpertPair> make_pairs(Pass& pass, const Experts& ffn, Choice choice,
                                                 int64_t n_tokens, bool own_rows) {
   const int64_t n = n_tokens * ffn.n_used;
   auto* const pairs = pass.host.array<kernels::ExpertPair>(n);
@@ -56,7 +73,7 @@ std::span<const kernels::ExpertPair> make_pairs(Pass& pass, const MoeFfn& ffn, C
 }
 
 // The hidden rows of all pairs, activated: [n_tokens * n_used, n_ff].
-Rows run_up(Pass& pass, const MoeFfn& ffn, ConstRows x, Choice choice) {
+Rows run_up(Pass& pass, const Experts& ffn, ConstRows x, Choice choice) {
   const int64_t n_pairs = x.n * ffn.n_used;
   kernels::GatedActivationParams act;
   act.activation = ffn.activation;
@@ -96,6 +113,29 @@ Rows run_up(Pass& pass, const MoeFfn& ffn, ConstRows x, Choice choice) {
   return hidden;
 }
 
+// y = the chosen experts' outputs for x, by their weights.
+void run_experts(Pass& pass, const Experts& ffn, ConstRows x, Choice choice, Rows y) {
+  const ArenaScope scope(pass.arena);
+  const ArenaScope host_scope(pass.host);
+  const Rows hidden = run_up(pass, ffn, x, choice);
+  const Rows out = pass.arena.rows(hidden.n, y.width);
+  const kernels::ExpertMatmulOutput down = product(pass, ffn.down, out);
+  pass.ops.expert_matmul(
+      {.x = hidden, .pairs = make_pairs(pass, ffn, choice, x.n, true), .outputs = {&down, 1}});
+  pass.ops.combine_experts({.x = out,
+                            .weights = ffn.weighs_input ? nullptr : choice.weights,
+                            .n_used = ffn.n_used,
+                            .y = y});
+}
+
+// The chunks' experts read what the others gave.
+void add_chunks(Pass& pass, const ChunkExperts& chunks, Rows logits, Rows y) {
+  const Choice choice = route_chunks(pass, chunks, logits);
+  const Rows more = pass.arena.rows(y.n, y.width);
+  run_experts(pass, chunks, y, choice, more);
+  pass.ops.add({.x = more, .y = y, .x_scale = chunks.scale});
+}
+
 void add_shared(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
   const ArenaScope scope(pass.arena);
   const Rows shared = pass.arena.rows(x.n, y.width);
@@ -112,20 +152,10 @@ void add_shared(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
 }  // namespace
 
 void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
-  {
-    const ArenaScope scope(pass.arena);
-    const ArenaScope host_scope(pass.host);
-    const Choice choice = route(pass, ffn, x);
-    const Rows hidden = run_up(pass, ffn, x, choice);
-    const Rows out = pass.arena.rows(hidden.n, y.width);
-    const kernels::ExpertMatmulOutput down = product(pass, ffn.down, out);
-    pass.ops.expert_matmul(
-        {.x = hidden, .pairs = make_pairs(pass, ffn, choice, x.n, true), .outputs = {&down, 1}});
-    pass.ops.combine_experts({.x = out,
-                              .weights = ffn.weighs_input ? nullptr : choice.weights,
-                              .n_used = ffn.n_used,
-                              .y = y});
-  }
+  const ArenaScope scope(pass.arena);
+  const Rows logits = router_logits(pass, ffn, x);
+  run_experts(pass, ffn, x, route(pass, ffn, logits), y);
+  if (ffn.chunks) add_chunks(pass, *ffn.chunks, logits, y);
   if (ffn.shared) add_shared(pass, ffn, x, y);
   if (ffn.output_scale != 1.0F) pass.ops.scale({.x = y, .factor = ffn.output_scale});
 }
