@@ -11,9 +11,10 @@ ModelSpec build_cogvlm(ModelMetadata& m) {
                         .attention = {.bias = Presence::kNever},
                         .adjust = [&](int64_t i, LayerSpec& layer) {
                           auto& mixer = std::get<runtime::Attention>(layer.mixer);
+                          const int64_t n_rows = 3 * mixer.n_heads * mixer.k_dim;
                           int64_t first = 0;
                           for (runtime::Linear* part : {&mixer.q, &mixer.k, &mixer.v}) {
-                            *part = part_of(block(i, "attn_qkv"), d, 3 * d, first, part->n_out);
+                            *part = part_of(block(i, "attn_qkv"), d, n_rows, first, part->n_out);
                             first += d;
                           }
                         }});

@@ -32,6 +32,16 @@ Result<void> check_shape(const gguf::TensorInfo& found, const TensorDecl& wanted
                     wanted.name, fmt::join(in_file, ", "), fmt::join(in_spec, ", "));
 }
 
+// A part of a fused tensor must lie in it.
+Result<void> check_part(const TensorDecl& wanted, int64_t n_rows) {
+  if (wanted.count == 0 || wanted.first + wanted.count <= n_rows) return {};
+  return make_error(
+      ErrorCode::kBadModel,
+      "tensor {} has {} rows, and the metadata ask for its rows {} to {}; the numbers "
+      "of heads or their sizes are wrong",
+      wanted.name, n_rows, wanted.first, wanted.first + wanted.count - 1);
+}
+
 Result<void> missing(const TensorDecl& wanted) {
   return make_error(ErrorCode::kBadModel,
                     "tensor {} of shape [{}] is missing; the file is incomplete or was converted "
@@ -76,6 +86,7 @@ Result<Weights> Weights::bind(const gguf::File& file, kernels::Backend& backend,
 Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const TensorDecl& wanted,
                                      bool is_matrix, kernels::Backend& backend) {
   LLMRUN_TRY(check_shape(found, wanted));
+  LLMRUN_TRY(check_part(wanted, dim(wanted.shape, is_matrix ? 1 : 0)));
   const auto type = quant::tensor_type_from_gguf_id(found.type);
   if (!type) {
     return make_error(ErrorCode::kUnsupported,

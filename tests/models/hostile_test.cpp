@@ -91,6 +91,38 @@ TEST(Hostile, Experts) {
   }
 }
 
+// Whatever a number says, the model runs or is refused with a reason.
+TEST(Hostile, EveryNumberOfEveryStoredModel) {
+  size_t n_refused = 0, n_ran = 0;
+  const auto run = [&](const std::string& name, const Changes& changes) {
+    const auto bytes = altered(name, changes);
+    ASSERT_TRUE(bytes);
+    const auto result = try_all(*bytes);
+    (result ? n_ran : n_refused) += 1;
+    EXPECT_TRUE(result || !result.error().message.empty());
+  };
+  for (const std::string& stem : testing::models_in(kStored)) {
+    const std::string name = std::filesystem::path(stem).filename().string();
+    const auto file = gguf::File::open(stem + ".gguf");
+    ASSERT_TRUE(file);
+    for (const auto& [key, value] : file->metadata().entries()) {
+      SCOPED_TRACE(name + ", " + std::string(key));
+      if (value.as<int64_t>()) {
+        for (const int64_t number : {int64_t{-1}, int64_t{0}, int64_t{1}, int64_t{3}, int64_t{7},
+                                     int64_t{64}, int64_t{4097}, INT64_MAX}) {
+          run(name, {.numbers = {{std::string(key), number}}});
+        }
+      } else if (value.as<float>()) {
+        for (const float number : {-1.0F, 0.0F, 1e30F, INFINITY, NAN}) {
+          run(name, {.floats = {{std::string(key), number}}});
+        }
+      }
+    }
+  }
+  EXPECT_GT(n_refused, 1000U);
+  EXPECT_GT(n_ran, 100U);
+}
+
 TEST(Hostile, LatentAttention) {
   const std::map<std::string, std::vector<int64_t>> values = {
       {"deepseek2.attention.key_length_mla", {0, 8, 7, -1}},

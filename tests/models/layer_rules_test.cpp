@@ -32,7 +32,8 @@ ModelSpec spec_of(const std::string& architecture, int64_t n_layers,
   const std::vector<float> table(64 * 2);
   const std::array<uint64_t, 2> dims = {64, 2};
   writer.add_tensor("token_embd.weight", 0, dims, std::as_bytes(std::span(table)));
-  const auto file = gguf::File::from_bytes(writer.to_bytes().value());
+  const std::vector<std::byte> bytes = writer.to_bytes().value();
+  const auto file = gguf::File::from_bytes(bytes);
   EXPECT_TRUE(file);
   auto spec = models::build_spec(*file);
   EXPECT_TRUE(spec) << (spec ? "" : spec.error().message);

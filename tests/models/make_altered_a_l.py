@@ -3,8 +3,6 @@
 
 usage: make_altered_a_l.py [FOLDER]      (needs numpy and gguf)"""
 import math
-import os
-import sys
 
 import numpy as np
 
@@ -354,9 +352,4 @@ CASES = {
 }
 
 if __name__ == "__main__":
-    here = os.path.dirname(os.path.abspath(__file__))
-    folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "..", "data", "archs")
-    for name, make in CASES.items():
-        model, logits = make()
-        model.save(os.path.join(folder, "altered-" + name), logits)
-        print(name, float(np.abs(logits).max()))
+    make_altered.write_all(CASES)
