@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from altered import architectures_a_to_l, architectures_m_to_z  # each fills CASES
+from altered import architectures_a_to_l, architectures_m_to_z, special_layers  # each fills CASES
 from altered.forward import CASES
 
 if __name__ == "__main__":

@@ -125,10 +125,10 @@ def slope(h, heads, max_bias):
     return 2.0 ** (-max_bias * ((h + 1) / n if h < n else (2 * (h - n) + 1) / (2 * n)))
 
 
-def attend(q, k, v, scale, window=0, cap=0.0, sinks=None, max_bias=0.0):
+def attend(q, k, v, scale, window=0, cap=0.0, sinks=None, max_bias=0.0, causal=True):
     heads, shared = q.shape[1], q.shape[1] // k.shape[1]
     p, j = np.arange(T)[:, None], np.arange(T)[None]
-    hidden = (j > p) | ((p - j >= window) if window else False)
+    hidden = ((j > p) & causal) | ((p - j >= window) if window else False)
     out = np.zeros((T, heads, v.shape[-1]))
     for h in range(heads):
         score = q[:, h] @ k[:, h // shared].T * scale
@@ -147,9 +147,10 @@ def attend(q, k, v, scale, window=0, cap=0.0, sinks=None, max_bias=0.0):
 
 
 def gqa(m, i, x, turn, heads=4, kv=2, dim=8, v_dim=None, bias=False, qk_norm=None, out_bias=False,
-        scale=None, sinks=False, fused=False, clamp=0.0, gate=None, after=None, **kw):
+        scale=None, sinks=False, fused=False, clamp=0.0, gate=None, gate_act=sigmoid, after=None,
+        **kw):
     """turn(x) rotates [T, heads, dim] or returns it as it is; after(q, k) changes both last. gate
-    is the number of sigmoid factors of the heads' output."""
+    is the number of factors gate_act(x) of the heads' output."""
     b, v_dim = f"blk.{i}.", v_dim or dim
     widths = {"q": heads * dim, "k": kv * dim, "v": kv * v_dim}
 
@@ -183,7 +184,7 @@ def gqa(m, i, x, turn, heads=4, kv=2, dim=8, v_dim=None, bias=False, qk_norm=Non
         q, k = after(q, k)
     y = attend(q, k, v, scale or dim**-0.5, sinks=s, **kw)
     if gate:
-        y = y * np.repeat(sigmoid(x @ m.w(b + "attn_gate.weight", gate, D).T),
+        y = y * np.repeat(gate_act(x @ m.w(b + "attn_gate.weight", gate, D).T),
                           heads * v_dim // gate, -1)
     y = y @ m.w(b + "attn_output.weight", D, heads * v_dim).T
     return y + m.w(b + "attn_output.bias", D, std=0.3) if out_bias else y
@@ -250,7 +251,7 @@ def swiglu_oai(g, u):
 
 def moe(m, i, x, n=8, used=3, n_ff=24, kind="softmax", select_bias=False, groups=(1, 1),
         normalise=True, scale=1.0, biases=False, oai=False, fused=False, act=silu, routed=None,
-        by_logit=False, weigh_input=False, limit=0.0):
+        by_logit=False, weigh_input=False, limit=0.0, bias_name="exp_probs_b.bias"):
     """routed: what the router reads, if not x. by_logit: it chooses by the logits. weigh_input: its
     weight multiplies what the expert reads."""
     b = f"blk.{i}."
@@ -261,7 +262,7 @@ def moe(m, i, x, n=8, used=3, n_ff=24, kind="softmax", select_bias=False, groups
     prob = {"softmax": softmax, "sigmoid": sigmoid, "after": lambda v: v}[kind](logits)
     choice = logits if by_logit else prob
     if select_bias:
-        choice = choice + m.w(b + "exp_probs_b.bias", n, std=0.3)
+        choice = choice + m.w(b + bias_name, n, std=0.3)
     up_rows = 2 * n_ff if fused else n_ff
     up = m.w(b + ("ffn_gate_up_exps.weight" if fused else "ffn_up_exps.weight"), n, up_rows, D)
     gate = None if fused else m.w(b + "ffn_gate_exps.weight", n, n_ff, D)

@@ -1,18 +1,14 @@
-#!/usr/bin/env python3
-"""Altered models as of make_altered.py, of the architectures from afmoe to llada-moe.
-
-usage: make_altered_a_l.py [FOLDER]      (needs numpy and gguf)"""
+"""Altered models whose layers have gates, experts of chunks, sections, stacks, or differ from each
+other; see make_altered.py."""
 import math
 
 import numpy as np
 
-import make_altered
-from make_altered import (D, IDS, T, VOCAB, Maker, angles, gelu, gqa, layer_norm, moe, pre_norm, rms,
-                          rotate, run, sigmoid, silu, softmax, with_bias)
+from altered import forward
+from altered.forward import *
 
-RMS = make_altered.RMS | {"feed_forward_length": 24}
-LAYER = make_altered.LAYER | {"feed_forward_length": 24}
-
+RMS = forward.RMS | {"feed_forward_length": 24}
+LAYER = forward.LAYER | {"feed_forward_length": 24}
 TURN = lambda v: rotate(v, angles(8), True)
 PAIRS = lambda v: rotate(v, angles(8), False)
 STILL = lambda v: v
@@ -24,7 +20,7 @@ def softplus(x):
 
 
 def dense(m, i, x, n_ff=24, **kw):
-    return make_altered.dense(m, i, x, n_ff=n_ff, **kw)
+    return forward.dense(m, i, x, n_ff=n_ff, **kw)
 
 
 def experts(m, i, x, **kw):
@@ -35,6 +31,7 @@ def shared(m, i, x, n_ff=8):
     return dense(m, i, x, n_ff=n_ff, suffix="_shexp")
 
 
+@case
 def afmoe_gates():
     """Window 8 with a rope base of its own, a gate per value, rope off in the fourth of 5 layers."""
     m = Maker("afmoe", 101, RMS | EXPERTS | {
@@ -51,10 +48,11 @@ def afmoe_gates():
 
     layer = pre_norm(
         lambda i, x: gqa(m, i, x, STILL if i == 3 else windowed, qk_norm="head",
-                         window=0 if i == 3 else 8, gate=(sigmoid, 32)), ffn, post=True)
+                         window=0 if i == 3 else 8, gate=32), ffn, post=True)
     return m, run(m, layer, embed_scale=math.sqrt(D), n_layers=5)
 
 
+@case
 def laguna_heads():
     """Heads that differ by layer, gates per head and per value, YaRN in the full layer alone."""
     heads = [4, 2, 4, 2]
@@ -70,7 +68,7 @@ def laguna_heads():
     def mixer(i, x):
         width = heads[i] * 8 if i == 2 else heads[i]
         return gqa(m, i, x, windowed if i else full, heads=heads[i], qk_norm="head",
-                   window=8 if i else 0, gate=(softplus, width))
+                   window=8 if i else 0, gate=width, gate_act=softplus)
 
     def ffn(i, x):
         if i < 1:
@@ -81,6 +79,7 @@ def laguna_heads():
     return m, run(m, pre_norm(mixer, ffn), n_layers=4)
 
 
+@case
 def cohere2moe_window():
     """Parallel branches; the first of four layers full; experts averaged with a shared one."""
     m = Maker("cohere2moe", 103, LAYER | EXPERTS | {
@@ -99,6 +98,7 @@ def cohere2moe_window():
     return m, run(m, layer, norm=norm, logit_scale=0.5, n_layers=5)
 
 
+@case
 def grovemoe_chunks():
     """3 of 8 experts; 4 chunks of two, whose experts read what the first ones gave."""
     m = Maker("grovemoe", 105, RMS | {
@@ -124,6 +124,7 @@ def grovemoe_chunks():
     return m, run(m, pre_norm(lambda i, x: gqa(m, i, x, TURN, qk_norm="head"), ffn))
 
 
+@case
 def deci_layers():
     """No attention, one matrix, no layer at all; long rope factors; biases."""
     heads, kv, widths = [4, 0, 4, 4, 2], [2, 0, 0, 2, 1], [24, 24, 20, 0, 16]
@@ -147,6 +148,7 @@ def deci_layers():
     return m, run(m, layer, n_layers=5)
 
 
+@case
 def grok_yarn():
     """2 of 4 experts and no dense part; YaRN with its own keys and defaults; all default scales."""
     m = Maker("grok", 107, RMS | EXPERTS | {
@@ -164,6 +166,7 @@ def grok_yarn():
     return m, run(m, layer, embed_scale=78.38367176906169, logit_scale=0.5773502691896257, cap=20.0)
 
 
+@case
 def granite_swa_experts():
     """Windows, sinks and rope by layer; fused experts and a fused shared one; all multipliers."""
     m = Maker("granite_swa", 108, RMS | {
@@ -184,6 +187,7 @@ def granite_swa_experts():
     return m, run(m, layer, embed_scale=3.0, logit_scale=1 / 5.0, n_layers=3)
 
 
+@case
 def glm4moe_sections():
     """Rope sections over a part of wider heads, the fourth of which stands still; groups; biases."""
     m = Maker("glm4moe", 109, RMS | EXPERTS | {
@@ -205,14 +209,21 @@ def glm4moe_sections():
     return m, run(m, layer, tied=False)
 
 
+@case
 def hunyuan_alpha():
     """The base stretched by alpha; norms after the rotation."""
     m = Maker("hunyuan-dense", 110, RMS | {"rope.scaling.alpha": 50.0})
     turn = lambda v: rotate(v, angles(8, 10000.0 * 50.0 ** (8 / 6)), True)
-    return m, run(m, pre_norm(lambda i, x: gqa(m, i, x, turn, qk_norm="after"),
+
+    def after(i):
+        return lambda q, k: (rms(q, m.norm_w(f"blk.{i}.attn_q_norm.weight", 8)),
+                             rms(k, m.norm_w(f"blk.{i}.attn_k_norm.weight", 8)))
+
+    return m, run(m, pre_norm(lambda i, x: gqa(m, i, x, turn, after=after(i)),
                               lambda i, x: dense(m, i, x)))
 
 
+@case
 def gptneox_parallel():
     """Both branches read the same stream through norms of their own; rope in half of each head."""
     m = Maker("gptneox", 111, LAYER | {"use_parallel_residual": True, "rope.dimension_count": 4})
@@ -237,21 +248,21 @@ def biased(m, i, x, gated, act):
     return product("down", hidden * product("up", x, 24) if gated else hidden, D)
 
 
+@case
 def jais_heads():
     """Linear biases of 3 heads, scores divided by the head size, a gated feed-forward with biases."""
     m = Maker("jais", 112, LAYER | {
         "attention.head_count": 3, "attention.head_count_kv": 3, "attention.key_length": 8,
         "attention.value_length": 8, "attention.max_alibi_bias": 8.0})
-    slopes = [2.0**-4, 2.0**-8, 2.0**-2]
-
     def mixer(i, x):
         return gqa(m, i, x, STILL, heads=3, kv=3, bias=True, out_bias=True, scale=1 / 8,
-                   slopes=slopes)
+                   max_bias=8.0)
 
     layer = pre_norm(mixer, lambda i, x: biased(m, i, x, gated=True, act=silu))
     return m, run(m, layer, norm=with_bias(m), tied=False)
 
 
+@case
 def hy_v3_layers():
     """A dense layer between two with experts, one of them fused; the short name of the bias."""
     m = Maker("hy_v3", 113, RMS | EXPERTS | {
@@ -268,6 +279,7 @@ def hy_v3_layers():
     return m, run(m, layer, n_layers=3)
 
 
+@case
 def hrm_text_cycles():
     """Two stacks of two layers: low, low, high, low, low, high."""
     m = Maker("hrm_text", 114, RMS | {
@@ -277,7 +289,7 @@ def hrm_text_cycles():
 
     def stack(first, x):
         for i in (first, first + 1):
-            x = x + gqa(m, i, norm(x), TURN, gate=(sigmoid, 32))
+            x = x + gqa(m, i, norm(x), TURN, gate=32)
             x = x + dense(m, i, norm(x))
         return norm(x)
 
@@ -291,6 +303,7 @@ def hrm_text_cycles():
     return m, high @ table.T
 
 
+@case
 def ernie_steps():
     """Experts in every second layer after the first."""
     m = Maker("ernie4_5-moe", 115, RMS | EXPERTS | {
@@ -305,6 +318,7 @@ def ernie_steps():
     return m, run(m, pre_norm(lambda i, x: gqa(m, i, x, PAIRS), ffn), n_layers=4)
 
 
+@case
 def llada_moe_experts():
     """Every token sees all; 2 of 4 experts whose weights are not normalised."""
     m = Maker("llada-moe", 116, RMS | EXPERTS)
@@ -313,6 +327,7 @@ def llada_moe_experts():
     return m, run(m, layer, tied=False)
 
 
+@case
 def arctic_experts():
     """2 of 4 experts that read the layer's input beside a small dense feed-forward."""
     m = Maker("arctic", 117, RMS | {"expert_count": 4, "expert_used_count": 2,
@@ -327,6 +342,7 @@ def arctic_experts():
     return m, run(m, layer)
 
 
+@case
 def dbrx_clamp():
     """Clamped queries, keys and values; 2 of 4 experts."""
     m = Maker("dbrx", 118, LAYER | {"expert_count": 4, "expert_used_count": 2,
@@ -338,18 +354,3 @@ def dbrx_clamp():
 
     norm = lambda name, v: layer_norm(v, m.norm_w(name + ".weight", D), 0)
     return m, run(m, layer, norm=norm, tied=False)
-
-
-CASES = {
-    "afmoe-gates": afmoe_gates, "laguna-heads": laguna_heads,
-    "cohere2moe-window": cohere2moe_window, "grovemoe-chunks": grovemoe_chunks,
-    "deci-layers": deci_layers, "grok-yarn": grok_yarn,
-    "granite-swa-experts": granite_swa_experts, "glm4moe-sections": glm4moe_sections,
-    "hunyuan-alpha": hunyuan_alpha, "gptneox-parallel": gptneox_parallel, "jais-heads": jais_heads,
-    "hy-v3-layers": hy_v3_layers, "hrm-text-cycles": hrm_text_cycles, "ernie-steps": ernie_steps,
-    "llada-moe-experts": llada_moe_experts, "arctic-experts": arctic_experts,
-    "dbrx-clamp": dbrx_clamp,
-}
-
-if __name__ == "__main__":
-    make_altered.write_all(CASES)
