@@ -20,7 +20,8 @@ struct ConvertOptions {
   std::string pre_tokenizer;  // overrides what tokenizer.json says about splitting words
   std::string name;           // general.name; empty: the name of the folder
   int threads = 0;            // 0: all cores
-  std::function<void(uint64_t done, uint64_t total)> progress;  // bytes written; may be empty
+  // Bytes written; false stops the conversion (kInterrupted). May be empty.
+  std::function<bool(uint64_t done, uint64_t total)> progress;
 };
 
 struct Conversion {

@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/output.h"
 
@@ -51,13 +52,13 @@ class ConvertCommand : public Command {
     convert.pre_tokenizer = pre_;
     convert.name = name_;
     convert.threads = static_cast<int>(threads_);
+    const InterruptGuard guard;
     std::optional<Progress> bar;
-    if (!quiet_ && !json) {
-      convert.progress = [&](uint64_t done, uint64_t total) {
-        if (!bar) bar.emplace("converting", total);
-        bar->update(done);
-      };
-    }
+    convert.progress = [&](uint64_t done, uint64_t total) {
+      if (!bar && !quiet_ && !json) bar.emplace("converting", total);
+      if (bar) bar->update(done);
+      return !InterruptGuard::interrupted();
+    };
     const auto result = convert_model(convert);
     if (bar && result) bar->finish();
     bar.reset();

@@ -116,6 +116,9 @@ void Conversion::add(std::string name, Rows rows, Precision precision) {
                 fmt::format("tensor '{}' has {} dimensions, GGUF knows at most {}", name,
                             rows.shape.size(), gguf::kMaxDimensions));
   }
+  if (rows.n_elements() < 1) {
+    return fail(ErrorCode::kBadModel, fmt::format("tensor '{}' would be empty", name));
+  }
   // A vector is a norm or a bias.
   if (rows.shape.size() == 1) precision = Precision::kFloat32;
   outputs_.push_back({std::move(name), precision, std::move(rows), 0, nullptr});

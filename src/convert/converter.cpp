@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file_io.h"
+#include "convert/chat_templates.h"
 #include "convert/encode.h"
 #include "convert/families/family.h"
 #include "convert/general_metadata.h"
@@ -72,18 +73,6 @@ uint32_t file_type_of(quant::TensorType type, bool has_mxfp4) {
     default:
       return 32;  // BF16
   }
-}
-
-Result<std::string> read_chat_template(const fs::path& folder, const Config& tokenizer_config) {
-  std::error_code error;
-  if (fs::exists(folder / "chat_template.jinja", error)) {
-    return read_file((folder / "chat_template.jinja").string(), kMaxTemplateBytes);
-  }
-  LLMRUN_ASSIGN(const Config own, read_config(folder / "chat_template.json", false));
-  if (own.is_text("chat_template")) return own.text("chat_template", "");
-  LLMRUN_TRY(own.result());
-  if (tokenizer_config.is_text("chat_template")) return tokenizer_config.text("chat_template", "");
-  return std::string();
 }
 
 // One conversion from start to end.
@@ -155,9 +144,7 @@ class FolderConverter {
     report_.tokenizer = vocabulary->pre.empty()
                             ? vocabulary->model
                             : fmt::format("{} ({})", vocabulary->model, vocabulary->pre);
-    LLMRUN_ASSIGN(const std::string chat, read_chat_template(folder_, tokenizer_config));
-    if (!chat.empty()) writer_.add_metadata("tokenizer.chat_template", chat);
-    return {};
+    return write_chat_templates(request_.folder, writer_);
   }
 
   static int64_t embedding_rows(const Conversion& conversion) {
@@ -187,10 +174,12 @@ class FolderConverter {
         checkpoint.release_pages();
         released = done;
       }
-      if (request_.progress) request_.progress(done, report_.output_bytes);
+      if (request_.progress && !request_.progress(done, report_.output_bytes)) {
+        return make_error(ErrorCode::kInterrupted, "stopped; nothing was written");
+      }
       return {};
     };
-    if (request_.progress) request_.progress(0, report_.output_bytes);
+    LLMRUN_TRY(context.wrote(0));
     for (const OutputTensor& tensor : outputs) declare_tensor(writer_, tensor, type_, context);
     return writer_.write(request_.output);
   }

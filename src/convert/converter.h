@@ -21,7 +21,8 @@ struct ConvertRequest {
   std::string pre_tokenizer = {};  // overrides the splitter's name; empty: found out
   std::string name = {};           // general.name; empty: the name of the folder
   int threads = 1;
-  std::function<void(uint64_t done, uint64_t total)> progress = {};  // bytes written; may be empty
+  // Bytes written; false stops. May be empty.
+  std::function<bool(uint64_t done, uint64_t total)> progress = {};
 };
 
 struct ConvertReport {

@@ -24,6 +24,7 @@ inline constexpr int64_t kMaxWidth = 1 << 24;  // of a hidden state or a feed-fo
 inline constexpr int64_t kMaxPositions = 1 << 30;
 inline constexpr int64_t kMaxExperts = 1 << 14;
 inline constexpr int64_t kMaxTokenIds = 1 << 23;  // tokens of a vocabulary
+inline constexpr int64_t kMaxIdGap = 1 << 16;     // unused ids beyond those with a text
 inline constexpr size_t kMaxSpecialTokens = 1 << 16;
 
 }  // namespace llmrun::convert

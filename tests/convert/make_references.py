@@ -330,7 +330,9 @@ def make_gpt_oss(out):
             packed |= {key + "_blocks": blocks, key + "_scales": scales}
     tokenizer = byte_level([GPT4O], ["<|startoftext|>", "<|endoftext|>", "<|return|>", "<|call|>",
                                      "<|end|>", "<|message|>"])
-    save(out, "gpt-oss", model, tokenizer, None, {"eos_token": "<|return|>"})
+    # Twice: experts unpacked to BF16, as copies of the model have them, and packed as published.
+    for name in ("gpt-oss-bf16", "gpt-oss"):
+        save(out, name, model, tokenizer, None, {"eos_token": "<|return|>"})
     folder = out / "gpt-oss"
     tensors = load_file(folder / "model.safetensors")
     for key in [k for k in tensors if k.endswith(("experts.gate_up_proj", "experts.down_proj"))]:

@@ -31,21 +31,34 @@ void stack_experts(Conversion& c, int64_t n_experts, const std::string& from, st
   if (c.ok()) c.add(to + ".weight", stacked(std::move(matrices)));
 }
 
-Decoder start_decoder(Conversion& c, std::string architecture, HeadSizes head_sizes) {
+namespace {
+
+int64_t integer_or(const Config& config, const char* key, int64_t fallback, Range range) {
+  return fallback > 0 ? config.integer(key, fallback, range) : config.integer(key, range);
+}
+
+}  // namespace
+
+Decoder start_decoder(Conversion& c, std::string architecture, HeadSizes head_sizes,
+                      const DecoderDefaults& defaults) {
   const Config& config = c.config();
   c.set_architecture(std::move(architecture));
   Decoder d;
   d.n_layers = config.integer("num_hidden_layers", {1, kMaxLayers});
   d.d_model = config.integer("hidden_size", kWidths);
   d.n_ff = config.integer("intermediate_size", kWidths);
-  d.n_heads = config.integer("num_attention_heads", {1, kMaxHeads});
-  d.n_kv_heads = config.integer("num_key_value_heads", d.n_heads, {1, kMaxHeads});
-  d.head_dim = config.integer("head_dim", std::max(int64_t{1}, d.d_model / d.n_heads), kWidths);
+  d.n_heads = integer_or(config, "num_attention_heads", defaults.n_heads, {1, kMaxHeads});
+  d.n_kv_heads =
+      config.integer("num_key_value_heads",
+                     defaults.n_kv_heads > 0 ? defaults.n_kv_heads : d.n_heads, {1, kMaxHeads});
+  const int64_t even_share = std::max(int64_t{1}, d.d_model / d.n_heads);
+  d.head_dim =
+      config.integer("head_dim", defaults.head_dim > 0 ? defaults.head_dim : even_share, kWidths);
   c.set_integer("block_count", d.n_layers);
-  c.set_integer("context_length", config.integer("max_position_embeddings", {1, kMaxPositions}));
+  c.set_integer("context_length", integer_or(config, "max_position_embeddings", defaults.context,
+                                             {1, kMaxPositions}));
   c.set_integer("embedding_length", d.d_model);
   c.set_integer("feed_forward_length", d.n_ff);
-  c.set_integer("vocab_size", config.integer("vocab_size", {1, kMaxTokenIds}));
   c.set_integer("attention.head_count", d.n_heads);
   c.set_number("attention.layer_norm_rms_epsilon", config.number("rms_norm_eps", 1e-6));
   if (head_sizes == HeadSizes::kWrite) {

@@ -43,11 +43,19 @@ struct Decoder {
   [[nodiscard]] std::string layers() const { return base + ".layers"; }
   [[nodiscard]] std::string layer(int64_t i, std::string_view name) const;
 };
-// Reads these and writes their keys, with eps from rms_norm_eps. Latent attention writes the sizes
-// of heads itself.
+// Latent attention writes the sizes of heads itself.
 enum class HeadSizes : uint8_t { kWrite, kLeaveOut };
+// What a config.json may leave out because transformers' class has it as a default; 0: it may not.
+struct DecoderDefaults {
+  int64_t n_heads = 0;
+  int64_t n_kv_heads = 0;  // 0: as many as heads
+  int64_t head_dim = 0;    // 0: hidden_size / heads
+  int64_t context = 0;
+};
+// Reads these and writes their keys, with eps from rms_norm_eps.
 Decoder start_decoder(Conversion& c, std::string architecture,
-                      HeadSizes head_sizes = HeadSizes::kWrite);
+                      HeadSizes head_sizes = HeadSizes::kWrite,
+                      const DecoderDefaults& defaults = {});
 
 // Embedding, last norm (its weights plus `norm_addend`) and, unless it is tied, the head.
 void add_frame(Conversion& c, const Decoder& decoder, float norm_addend = 0.0F);

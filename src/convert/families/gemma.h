@@ -12,9 +12,6 @@ inline constexpr float kGemmaNorm = 1.0F;
 // number of layers of the one model that has another.
 void check_score_scale(Conversion& c, const Decoder& d, int64_t odd_layers);
 
-// attention.sliding_window, and the pattern when it is not "every period-th layer is full".
-void add_windows(Conversion& c, const Decoder& d, int64_t period);
-
 // Embedding, last norm, attention and feed-forward of all layers, with their four norms.
 void add_gemma_layers(Conversion& c, const Decoder& d);
 

@@ -1,6 +1,7 @@
 // Gemma 2.
 #include "convert/families/gemma.h"
 #include "convert/families/rope.h"
+#include "convert/families/windows.h"
 
 namespace llmrun::convert {
 

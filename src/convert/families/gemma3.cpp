@@ -1,6 +1,7 @@
 // Gemma 3, with or without the eyes, which stay behind. Windowed layers have a rope of their own.
 #include "convert/families/gemma.h"
 #include "convert/families/rope.h"
+#include "convert/families/windows.h"
 
 namespace llmrun::convert {
 namespace {
@@ -23,7 +24,9 @@ void add_gemma3_rope(Conversion& c, const Decoder& d) {
   const Config& config = c.config();
   const Config both = rope_section(config);
   if (!both.has("full_attention")) {
-    add_rope(c, d.head_dim);
+    c.set_number("rope.freq_base", config.number("rope_theta", 1000000.0));
+    c.set_integer("rope.dimension_count", d.head_dim);
+    add_rope_scaling(c, both, d.head_dim, RopeFactors::kNone);
     c.set_number("rope.freq_base_swa", config.number("rope_local_base_freq", 10000.0));
     return;
   }
@@ -41,7 +44,9 @@ void add_gemma3_rope(Conversion& c, const Decoder& d) {
 void convert_gemma3(Conversion& c) {
   std::string base = "model";
   leave_out_vision(c, base);
-  Decoder d = start_decoder(c, "gemma3");
+  // The language models of those that see leave out what is as in the 4B model.
+  Decoder d = start_decoder(c, "gemma3", HeadSizes::kWrite,
+                            {.n_heads = 8, .n_kv_heads = 4, .head_dim = 256, .context = 131072});
   d.base = base;
   check_score_scale(c, d, 62);
   require_flag(c.config(), "use_bidirectional_attention", false, false);

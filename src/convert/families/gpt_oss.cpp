@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "convert/families/common.h"
 #include "convert/families/rope.h"
+#include "convert/families/windows.h"
 #include "convert/mxfp4.h"
 
 namespace llmrun::convert {
@@ -59,7 +60,10 @@ void convert_gpt_oss(Conversion& c) {
   c.set_integer("expert_count", e.n);
   c.set_integer("expert_used_count", config.integer("num_experts_per_tok", {1, e.n}));
   c.set_integer("expert_feed_forward_length", e.width);
-  c.set_integer("attention.sliding_window", config.integer("sliding_window", {1, kMaxPositions}));
+  add_windows(c, d, 2);
+  if (config.number("swiglu_limit", 7.0) != 7.0) {
+    c.fail(ErrorCode::kUnsupported, "swiglu_limit is not 7; GGUF has no key for another limit");
+  }
   add_frame(c, d);
   add_rope(c, d.head_dim);
   rename_layers(c, d.n_layers, d.layers(),

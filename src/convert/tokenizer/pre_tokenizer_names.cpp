@@ -87,6 +87,15 @@ bool matches(std::string_view steps, std::string_view pattern) {
 
 }  // namespace
 
+std::vector<std::string_view> pre_tokenizer_names() {
+  std::vector<std::string_view> names;
+  for (const Known& known : kKnown) {
+    names.push_back(known.name);
+    if (!known.name_ignoring_merges.empty()) names.push_back(known.name_ignoring_merges);
+  }
+  return names;
+}
+
 Result<std::string> name_of_pre_tokenizer(const Json& tokenizer) {
   std::string steps;
   for (const Json* step : steps_of(member(tokenizer, "pre_tokenizer"), "pretokenizers")) {

@@ -22,6 +22,15 @@ Result<int64_t> count_tokens(const Json& vocabulary) {
   return count;
 }
 
+// Gaps are filled, so a single large id must not make millions of tokens; only the rows of the
+// embedding are proof of as many.
+Result<void> check_count(int64_t count, int64_t n_tokens, size_t n_defined) {
+  const int64_t dense = 2 * static_cast<int64_t>(n_defined) + kMaxIdGap;
+  if (count <= std::min(kMaxTokenIds, std::max(n_tokens, dense))) return {};
+  return make_error(ErrorCode::kBadModel, "{} tokens have ids up to {}; the file is damaged",
+                    n_defined, count - 1);
+}
+
 }  // namespace
 
 const Json* member(const Json& object, const char* key) {
@@ -80,6 +89,7 @@ Result<void> fill_tokens(const Json& vocabulary, const std::vector<AddedToken>& 
     return make_error(ErrorCode::kBadModel, "model.vocab is no object of tokens and ids");
   }
   LLMRUN_ASSIGN(const int64_t count, count_tokens(vocabulary));
+  LLMRUN_TRY(check_count(count, n_tokens, vocabulary.size()));
   out.tokens.resize(static_cast<size_t>(count));
   out.types.assign(static_cast<size_t>(count), TokenType::kUnused);
   for (const auto& [text, id] : vocabulary.items()) {
@@ -92,20 +102,25 @@ Result<void> fill_tokens(const Json& vocabulary, const std::vector<AddedToken>& 
 Result<void> place_added_tokens(const std::vector<AddedToken>& added, int64_t n_tokens,
                                 Vocabulary& out) {
   auto count = static_cast<int64_t>(out.tokens.size());
-  for (const AddedToken& token : added) count = std::max(count, token.id + 1);
   if (n_tokens > 0 && count > n_tokens) {
     return make_error(ErrorCode::kBadModel,
                       "the tokenizer has ids up to {}, the embedding only {} rows: tokenizer and "
                       "weights belong to different models",
                       count - 1, n_tokens);
   }
-  count = std::max(count, n_tokens);
-  if (count > kMaxTokenIds) {
-    return make_error(ErrorCode::kBadModel, "{} tokens, more than {}", count, kMaxTokenIds);
+  // An added token past the embedding belongs to a sibling that sees or hears.
+  const auto has_row = [n_tokens](const AddedToken& token) {
+    return n_tokens == 0 || token.id < n_tokens;
+  };
+  for (const AddedToken& token : added) {
+    if (has_row(token)) count = std::max(count, token.id + 1);
   }
+  count = std::max(count, n_tokens);
+  LLMRUN_TRY(check_count(count, n_tokens, out.tokens.size() + added.size()));
   out.tokens.resize(static_cast<size_t>(count));
   out.types.resize(static_cast<size_t>(count), TokenType::kUnused);
   for (const AddedToken& token : added) {
+    if (!has_row(token)) continue;
     out.tokens[static_cast<size_t>(token.id)] = token.text;
     out.types[static_cast<size_t>(token.id)] =
         token.special ? TokenType::kControl : TokenType::kUserDefined;

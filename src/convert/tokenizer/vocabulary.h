@@ -58,7 +58,7 @@ Result<void> place_added_tokens(const std::vector<AddedToken>& added, int64_t n_
 
 struct TokenizerOptions {
   int64_t n_tokens = 0;  // rows of the embedding; 0: as many as the tokenizer has
-  std::string pre;       // overrides what the splitter looks like
+  std::string pre = {};  // overrides what the splitter looks like
 };
 
 // The whole of tokenizer.json. kUnsupported for what GGUF or this program cannot express.
