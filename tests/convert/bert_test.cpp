@@ -29,14 +29,17 @@ constexpr const char* kTokenizer = R"({
   "model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##",
            "vocab":{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3,"play":4,"##ing":5}}})";
 
-std::string weights() {
+using Shapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
+std::string weights(const std::string& prefix = "",
+                    const Shapes& more = {{"pooler.dense.weight", {8, 8}}}) {
   test::Weights weights;
-  weights.add("embeddings.word_embeddings.weight", {7, 8});
-  weights.add("embeddings.position_embeddings.weight", {4, 8});
-  weights.add("embeddings.token_type_embeddings.weight", {2, 8});
-  weights.add("embeddings.LayerNorm.weight", {8});
-  weights.add("embeddings.LayerNorm.bias", {8});
-  const std::string layer = "encoder.layer.0.";
+  weights.add(prefix + "embeddings.word_embeddings.weight", {7, 8});
+  weights.add(prefix + "embeddings.position_embeddings.weight", {4, 8});
+  weights.add(prefix + "embeddings.token_type_embeddings.weight", {2, 8});
+  weights.add(prefix + "embeddings.LayerNorm.weight", {8});
+  weights.add(prefix + "embeddings.LayerNorm.bias", {8});
+  const std::string layer = prefix + "encoder.layer.0.";
   for (const char* name : {"attention.self.query", "attention.self.key", "attention.self.value",
                            "attention.output.dense"}) {
     weights.add(layer + name + ".weight", {8, 8});
@@ -50,7 +53,7 @@ std::string weights() {
   weights.add(layer + "intermediate.dense.bias", {16});
   weights.add(layer + "output.dense.weight", {8, 16});
   weights.add(layer + "output.dense.bias", {8});
-  weights.add("pooler.dense.weight", {8, 8});
+  for (const auto& [name, shape] : more) weights.add(name, shape);
   return weights.file();
 }
 
@@ -107,6 +110,32 @@ TEST_F(Bert, BecomesAFileWithPoolingAndWordPieces) {
   EXPECT_EQ(values[1], 1.0F / 64.0F);
 }
 
+// Positions count from pad_token_id + 1, and the classifier lies outside the encoder's names.
+TEST_F(Bert, AsARobertaRankerKeepsItsClassifier) {
+  write("config.json", R"({"architectures":["XLMRobertaForSequenceClassification"],
+    "model_type":"xlm-roberta","hidden_size":8,"intermediate_size":16,"num_hidden_layers":1,
+    "num_attention_heads":2,"max_position_embeddings":4,"pad_token_id":1,"hidden_act":"gelu"})");
+  std::filesystem::remove(folder_.file("hf/modules.json"));
+  write("model.safetensors", weights("roberta.", {{"classifier.dense.weight", {8, 8}},
+                                                  {"classifier.dense.bias", {8}},
+                                                  {"classifier.out_proj.weight", {1, 8}},
+                                                  {"classifier.out_proj.bias", {1}}}));
+  const auto report = convert();
+  ASSERT_TRUE(report) << report.error().message << " " << report.error().context;
+  const auto file = gguf::File::open(output());
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->metadata().get<uint32_t>("bert.pooling_type").value(), 4U);
+  EXPECT_EQ(file->metadata().get<uint32_t>("bert.context_length").value(), 2U);
+  const gguf::TensorInfo* positions = file->find_tensor("position_embd.weight");
+  ASSERT_NE(positions, nullptr);
+  EXPECT_EQ(positions->dims[1], 2U);
+  float first = 0.0F;
+  std::memcpy(&first, positions->data().data(), sizeof(first));
+  EXPECT_EQ(first, 16.0F / 64.0F);  // row 2 of 8 values
+  EXPECT_NE(file->find_tensor("cls.weight"), nullptr);
+  EXPECT_NE(file->find_tensor("cls.output.bias"), nullptr);
+}
+
 TEST_F(Bert, RefusesATensorWithoutAPlace) {
   test::Weights extra;
   extra.add("encoder.relative_bias.weight", {2, 2});
@@ -124,7 +153,7 @@ TEST_F(Bert, NamesWhatIsMissing) {
   write("config.json", R"({"architectures":["BertModel"],"num_hidden_layers":1})");
   const auto no_width = convert();
   ASSERT_FALSE(no_width);
-  EXPECT_THAT(no_width.error().message, HasSubstr("max_position_embeddings"));
+  EXPECT_THAT(no_width.error().message, HasSubstr("hidden_size"));
   EXPECT_THAT(no_width.error().context, HasSubstr("config.json"));
   write("config.json", R"({"architectures":["NoSuchModel"]})");
   const auto no_class = convert();

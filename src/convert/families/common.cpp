@@ -10,7 +10,7 @@ std::string block(int64_t layer, std::string_view name) {
 }
 
 std::string Decoder::layer(int64_t i, std::string_view name) const {
-  return fmt::format("{}.layers.{}.{}", base, i, name);
+  return fmt::format("{}layers.{}.{}", base, i, name);
 }
 
 void rename_layers(Conversion& c, int64_t n_layers, std::string_view layers,
@@ -66,14 +66,15 @@ Decoder start_decoder(Conversion& c, std::string architecture, HeadSizes head_si
     c.set_integer("attention.key_length", d.head_dim);
     c.set_integer("attention.value_length", d.head_dim);
   }
+  if (!c.has("model.embed_tokens.weight") && c.has("embed_tokens.weight")) d.base.clear();
   // Buffers that old versions of transformers stored with the weights.
   c.drop_endings({"rotary_emb.inv_freq"});
   return d;
 }
 
 void add_frame(Conversion& c, const Decoder& decoder, float norm_addend) {
-  c.rename(decoder.base + ".embed_tokens", "token_embd");
-  add_norm(c, decoder.base + ".norm", "output_norm", norm_addend);
+  c.rename(decoder.base + "embed_tokens", "token_embd");
+  add_norm(c, decoder.base + "norm", "output_norm", norm_addend);
   const bool tied = c.config().flag("tie_word_embeddings", !c.has("lm_head.weight"));
   if (tied) {
     c.drop_endings({"lm_head.weight"});

@@ -38,9 +38,10 @@ struct Decoder {
   int64_t n_heads = 0;
   int64_t n_kv_heads = 0;
   int64_t head_dim = 0;
-  std::string base = "model";  // what the names of its tensors begin with, except the head's
+  // What the names of its tensors begin with, except the head's; embedding models have "".
+  std::string base = "model.";
 
-  [[nodiscard]] std::string layers() const { return base + ".layers"; }
+  [[nodiscard]] std::string layers() const { return base + "layers"; }
   [[nodiscard]] std::string layer(int64_t i, std::string_view name) const;
 };
 // Latent attention writes the sizes of heads itself.

@@ -6,18 +6,17 @@
 namespace llmrun::convert {
 namespace {
 
-// The language model of a model that sees; the names changed with transformers 5.
-void leave_out_vision(Conversion& c, std::string& base) {
-  if (!c.config().has("text_config")) return;
+// Turns to the language model of a model that sees; gives what its names begin with when that is
+// not the usual: it changed with transformers 5.
+std::string leave_out_vision(Conversion& c) {
+  if (!c.config().has("text_config")) return {};
   c.use_config(c.config().section("text_config"));
   c.warn("the vision tower is left out: the result reads text only");
   c.drop_beginnings({"vision_tower.", "multi_modal_projector.", "model.vision_tower.",
                      "model.multi_modal_projector."});
-  if (c.has("model.language_model.embed_tokens.weight")) {
-    base = "model.language_model";
-  } else if (c.has("language_model.model.embed_tokens.weight")) {
-    c.set_prefix("language_model.");
-  }
+  if (c.has("model.language_model.embed_tokens.weight")) return "model.language_model.";
+  if (c.has("language_model.model.embed_tokens.weight")) c.set_prefix("language_model.");
+  return {};
 }
 
 void add_gemma3_rope(Conversion& c, const Decoder& d) {
@@ -42,12 +41,11 @@ void add_gemma3_rope(Conversion& c, const Decoder& d) {
 }  // namespace
 
 void convert_gemma3(Conversion& c) {
-  std::string base = "model";
-  leave_out_vision(c, base);
+  const std::string base = leave_out_vision(c);
   // The language models of those that see leave out what is as in the 4B model.
   Decoder d = start_decoder(c, "gemma3", HeadSizes::kWrite,
                             {.n_heads = 8, .n_kv_heads = 4, .head_dim = 256, .context = 131072});
-  d.base = base;
+  if (!base.empty()) d.base = base;
   check_score_scale(c, d, 62);
   require_flag(c.config(), "use_bidirectional_attention", false, false);
   add_windows(c, d, 6);
