@@ -2,6 +2,7 @@
 // head: so the rows of queries and keys change places.
 #include "convert/families/common.h"
 #include "convert/families/rope.h"
+#include "convert/families/windows.h"
 
 namespace llmrun::convert {
 namespace {
@@ -28,6 +29,7 @@ void add_rotated(Conversion& c, const std::string& from, const std::string& to, 
 void convert_llama(Conversion& c) {
   const Decoder d = start_decoder(c, "llama");
   require_text(c.config(), "hidden_act", "silu");
+  leave_out_window(c);
   if (d.head_dim % 2 != 0) c.fail(ErrorCode::kBadModel, "head_dim is odd; rotary heads are even");
   add_frame(c, d);
   add_rope(c, d.head_dim, RopeFactors::kAll);

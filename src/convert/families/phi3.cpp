@@ -1,6 +1,7 @@
 // Phi 3, 3.5 and 4: fused projections keep their order.
 #include "convert/families/common.h"
 #include "convert/families/rope.h"
+#include "convert/families/windows.h"
 
 namespace llmrun::convert {
 
@@ -13,10 +14,7 @@ void convert_phi3(Conversion& c) {
   if (!(share > 0.0 && share <= 1.0)) {
     c.fail(ErrorCode::kBadModel, "partial_rotary_factor is not within 0 and 1");
   }
-  const int64_t window = config.integer("sliding_window", 0, {0, kMaxPositions});
-  if (window > 0 && window < config.integer("max_position_embeddings", {1, kMaxPositions})) {
-    c.warn("the sliding window is left out: every layer sees the whole context");
-  }
+  leave_out_window(c);
   add_frame(c, d);
   add_rope(c, static_cast<int64_t>(static_cast<double>(d.head_dim) * share),
            RopeFactors::kLongShort);

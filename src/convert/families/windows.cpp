@@ -24,6 +24,19 @@ std::vector<bool> windowed_layers(const Conversion& c, const Decoder& d) {
 
 }  // namespace
 
+void leave_out_window(Conversion& c) {
+  const Config& config = c.config();
+  const int64_t window = config.integer("sliding_window", 0, {0, kMaxPositions});
+  const bool in_use = config.flag("use_sliding_window", true);
+  if (window == 0 || !in_use ||
+      window >= config.integer("max_position_embeddings", 0, {0, kMaxPositions}))
+    return;
+  c.warn(
+      fmt::format("the sliding window of {} tokens is left out: every layer sees the whole "
+                  "context",
+                  window));
+}
+
 void add_windows(Conversion& c, const Decoder& d, int64_t period) {
   const Config& config = c.config();
   const int64_t window = config.integer("sliding_window", 0, {0, kMaxPositions});

@@ -9,4 +9,8 @@ namespace llmrun::convert {
 // readers assume.
 void add_windows(Conversion& c, const Decoder& d, int64_t period);
 
+// For families whose readers know no window: tells the user when the model has a shorter one than
+// its context.
+void leave_out_window(Conversion& c);
+
 }  // namespace llmrun::convert
