@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/observer.h"
 #include "kernels/ops.h"
 #include "llmrun/error.h"
 
@@ -26,6 +27,7 @@ class Buffer {
 struct BackendOptions {
   int threads = 0;         // 0: one per physical core this process may use
   std::string cpu_target;  // empty: the best this machine has; else a name of cpu_targets()
+  MatmulObserver* observer = nullptr;  // must outlive the backend
 };
 
 // A CPU target: a set of instructions the kernels were compiled for.

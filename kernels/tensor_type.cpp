@@ -1,6 +1,7 @@
 // The tables behind tensor_type.h, made from types.def and the policies.
 #include "kernels/tensor_type.h"
 
+#include <array>
 #include <limits>
 
 #include "base/error.h"
@@ -10,7 +11,8 @@ namespace llmrun::quant {
 namespace {
 
 using DequantizeRow = void (*)(const std::byte* bytes, int64_t n_blocks, float* out);
-using QuantizeRow = void (*)(const float* in, int64_t n_blocks, std::byte* bytes);
+using QuantizeRow = void (*)(const float* in, const float* weights, int64_t n_blocks,
+                             std::byte* bytes);
 
 template <typename Policy>
 void dequantize_blocks(const std::byte* bytes, int64_t n_blocks, float* out) {
@@ -19,10 +21,21 @@ void dequantize_blocks(const std::byte* bytes, int64_t n_blocks, float* out) {
     Policy::dequantize(blocks[b], out + b * Policy::kBlockSize);
 }
 
+constexpr std::array<float, kSuperBlock> kEqualWeights = [] {
+  std::array<float, kSuperBlock> ones{};
+  for (float& one : ones) one = 1.0F;
+  return ones;
+}();
+
 template <typename Policy>
-void quantize_blocks(const float* in, int64_t n_blocks, std::byte* bytes) {
+void quantize_blocks(const float* in, const float* weights, int64_t n_blocks, std::byte* bytes) {
+  static_assert(Policy::kBlockSize <= kSuperBlock);
   auto* blocks = reinterpret_cast<typename Policy::Block*>(bytes);
-  for (int64_t b = 0; b < n_blocks; ++b) Policy::quantize(in + b * Policy::kBlockSize, blocks[b]);
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    const int64_t first = b * Policy::kBlockSize;
+    Policy::quantize(in + first, weights == nullptr ? kEqualWeights.data() : weights + first,
+                     blocks[b]);
+  }
 }
 
 template <typename Policy>
@@ -113,9 +126,10 @@ void dequantize_row(TensorType type, const std::byte* bytes, int64_t n_elements,
   entry.dequantize(bytes, n_elements / entry.traits.block_size, out);
 }
 
-void quantize_row(TensorType type, const float* in, int64_t n_elements, std::byte* bytes) {
+void quantize_row(TensorType type, const float* in, int64_t n_elements, std::byte* bytes,
+                  const float* weights) {
   const Entry& entry = entry_of(type);
-  entry.quantize(in, n_elements / entry.traits.block_size, bytes);
+  entry.quantize(in, weights, n_elements / entry.traits.block_size, bytes);
 }
 
 }  // namespace llmrun::quant

@@ -55,7 +55,9 @@ Result<size_t> row_bytes(TensorType type, int64_t n_elements);
 void dequantize_row(TensorType type, const std::byte* bytes, int64_t n_elements, float* out);
 
 // Packs n_elements (a multiple of the block size) values, which must be finite. A careful
-// reference quantiser: slow for the grid types, deterministic, the same on every machine.
-void quantize_row(TensorType type, const float* in, int64_t n_elements, std::byte* bytes);
+// quantiser: slow for the grid types, deterministic, the same on every machine. `weights` (as many,
+// finite and positive; null: all equal) say how much the squared error of each value counts.
+void quantize_row(TensorType type, const float* in, int64_t n_elements, std::byte* bytes,
+                  const float* weights = nullptr);
 
 }  // namespace llmrun::quant

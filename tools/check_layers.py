@@ -22,10 +22,11 @@ LAYERS = {
     "runtime": ("src/runtime", ["base", "gguf", "kernels"]),
     "models": ("models", ["base", "gguf", "kernels", "runtime"]),
     "convert": ("src/convert", ["base", "gguf", "kernels"]),
+    "quantize": ("src/quantize", ["base", "gguf", "kernels"]),
     "engine": ("src/engine", ["base", "gguf", "kernels", "runtime", "models", "tokenizer",
                               "sampling", "chat"]),
     "api": ("src/api", ["base", "gguf", "kernels", "runtime", "models", "tokenizer", "sampling",
-                        "chat", "convert", "engine"]),
+                        "chat", "convert", "quantize", "engine"]),
     "store": ("src/store", ["base"]),
     "cli": ("src/cli", ["base", "store"]),
 }

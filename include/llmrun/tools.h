@@ -57,13 +57,15 @@ LLMRUN_API std::vector<MachinePeak> measure_machine(int threads);
 struct Perplexity {
   double perplexity = 0;
   double standard_error = 0;
-  double mean_nll = 0;  // nats per token
-  int64_t n_tokens = 0;
+  double mean_nll = 0;    // nats per token
+  int64_t n_tokens = 0;   // scored
+  int64_t n_windows = 0;  // read
 };
-// Over windows of context_tokens with no overlap; the second half of each window is scored.
+// Over windows of context_tokens with no overlap; the second half of each window is scored. An
+// error of `progress` stops the work.
 LLMRUN_API Result<Perplexity> perplexity(
     const Model& model, std::string_view text, int64_t context_tokens,
-    const std::function<void(const Perplexity&, double share)>& progress = {});
+    const std::function<Result<void>(const Perplexity&, double share)>& progress = {});
 
 struct CpuTargetInfo {
   std::string name;

@@ -14,8 +14,8 @@ namespace {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(const TargetTable& table, int threads)
-      : table_(table), pool_(threads), ops_(table, pool_) {}
+  CpuBackend(const TargetTable& table, int threads, MatmulObserver* observer)
+      : table_(table), pool_(threads), ops_(table, pool_, observer) {}
 
   [[nodiscard]] std::string_view name() const override { return "cpu"; }
   [[nodiscard]] std::string_view target() const override { return table_.name; }
@@ -86,7 +86,7 @@ Result<std::unique_ptr<Backend>> make_cpu_backend(const BackendOptions& options)
                       options.threads, kMaxThreads);
   }
   const int threads = options.threads > 0 ? options.threads : usable_physical_cores();
-  return std::make_unique<CpuBackend>(*table, threads);
+  return std::make_unique<CpuBackend>(*table, threads, options.observer);
 }
 
 }  // namespace llmrun::kernels::cpu

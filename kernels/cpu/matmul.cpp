@@ -66,6 +66,7 @@ uint8_t* CpuOps::quantize_rows(const ConstRows& x, const int32_t* x_rows, int64_
 void CpuOps::matmul(const MatmulParams& params) {
   const ConstRows& x = params.x;
   if (x.n == 0) return;
+  tell(observer_, params);
   bool any_blocks = false;
   int64_t n_rows = 0;
   for (const MatmulOutput& output : params.outputs) {
@@ -115,6 +116,7 @@ void CpuOps::matmul(const MatmulParams& params) {
 
 void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
   if (params.pairs.empty() || params.outputs.empty()) return;
+  tell(observer_, params);
   const auto n_pairs = static_cast<int64_t>(params.pairs.size());
   const int64_t n_experts = params.outputs[0].weight.n_matrices;
   const int64_t tile_tokens = table_.matmul->tile_tokens;
@@ -204,6 +206,7 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
 void CpuOps::head_matmul(const HeadMatmulParams& params) {
   const Weight& weight = params.weight;
   if (params.x.n == 0) return;
+  tell(observer_, params);
   const int64_t tile_tokens = table_.matmul->tile_tokens;
   const auto n_tiles = static_cast<size_t>(ceil_div(params.x.n, tile_tokens));
   const size_t bytes = tile_bytes(weight.n_in);

@@ -12,7 +12,8 @@ namespace llmrun::kernels::cpu {
 
 class CpuOps final : public Ops {
  public:
-  CpuOps(const TargetTable& table, ThreadPool& pool) : table_(table), pool_(pool) {}
+  CpuOps(const TargetTable& table, ThreadPool& pool, MatmulObserver* observer)
+      : table_(table), pool_(pool), observer_(observer) {}
 
   [[nodiscard]] size_t workspace_bytes(int64_t max_tokens, int64_t max_width) const;
   Result<void> reserve(int64_t max_tokens, int64_t max_width);
@@ -43,9 +44,10 @@ class CpuOps final : public Ops {
 
   const TargetTable& table_;
   ThreadPool& pool_;
-  Workspace activations_;  // tiles of quantised rows
-  Workspace scratch_;      // of products and attention, per thread
-  Workspace indices_;      // rows of expert products, grouped
+  MatmulObserver* observer_;  // null: none
+  Workspace activations_;     // tiles of quantised rows
+  Workspace scratch_;         // of products and attention, per thread
+  Workspace indices_;         // rows of expert products, grouped
 };
 
 }  // namespace llmrun::kernels::cpu

@@ -18,7 +18,7 @@ struct BF16 {
   static void dequantize(const Block& block, float* out) {
     *out = float_from_bf16(load_u16(block.bits));
   }
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* /*weights*/, Block& block) {
     store_u16(block.bits, bf16_from_float(*in));
   }
 };

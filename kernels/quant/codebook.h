@@ -25,21 +25,34 @@ inline int nearest_code(const int8_t (&values)[16], float value) {
   return best;
 }
 
-// Squared error of x when its values are rounded to scale * codebook.
-inline double codebook_error(const int8_t (&values)[16], const float* x, int n, float scale) {
+// kIq4Values[nearest_code(kIq4Values, value)]: the values ascend, so each border between two of
+// them that lies below `value` adds a step. Without branches, for vectors.
+inline float nearest_iq4_value(float value) {
+  float nearest = kIq4Values[0];
+  for (int code = 1; code < 16; ++code) {
+    const auto below = static_cast<float>(kIq4Values[code - 1]);
+    const auto step = static_cast<float>(kIq4Values[code]) - below;
+    nearest += value > below + 0.5F * step ? step : 0.0F;
+  }
+  return nearest;
+}
+
+// Weighted squared error of x when its values are rounded to scale * codebook.
+inline double codebook_error(const int8_t (&values)[16], const float* x, const float* w, int n,
+                             float scale) {
   const float inv = inverse(scale);
   double error = 0.0;
   for (int i = 0; i < n; ++i) {
     const int code = nearest_code(values, x[i] * inv);
     const double difference =
         static_cast<double>(x[i]) - static_cast<double>(scale) * static_cast<double>(values[code]);
-    error += difference * difference;
+    error += static_cast<double>(w[i]) * difference * difference;
   }
   return error;
 }
 
 // The scale (of either sign) for which scale * kIq4Values comes nearest to x.
-inline float fit_iq4_scale(const float* x, int n) {
+inline float fit_iq4_scale(const float* x, const float* w, int n) {
   const float magnitude = largest_magnitude(x, n);
   float best = 0.0F;
   double best_gain = 0.0;
@@ -48,10 +61,7 @@ inline float fit_iq4_scale(const float* x, int n) {
     for (int step = 0; step <= 16; ++step) {  // where the largest value falls: 100 to 148
       const float range = 100.0F + 3.0F * static_cast<float>(step);
       const float inv = sign * range * inverse(magnitude);
-      ScaleFit fit;
-      for (int i = 0; i < n; ++i) {
-        fit.add(x[i], kIq4Values[nearest_code(kIq4Values, x[i] * inv)]);
-      }
+      const ScaleFit fit = fit_coded(x, w, n, inv, 0.0F, nearest_iq4_value);
       if (fit.gain() > best_gain) {
         best_gain = fit.gain();
         best = fit.scale();

@@ -16,7 +16,9 @@ struct F16 {
   static_assert(sizeof(Block) == 2);
 
   static void dequantize(const Block& block, float* out) { *out = block.value.get(); }
-  static void quantize(const float* in, Block& block) { block.value.set_bits(f16_from_float(*in)); }
+  static void quantize(const float* in, const float* /*weights*/, Block& block) {
+    block.value.set_bits(f16_from_float(*in));
+  }
 };
 
 }  // namespace

@@ -16,7 +16,9 @@ struct F32 {
   static_assert(sizeof(Block) == 4);
 
   static void dequantize(const Block& block, float* out) { *out = float_of(load_u32(block.bits)); }
-  static void quantize(const float* in, Block& block) { store_u32(block.bits, bits_of(*in)); }
+  static void quantize(const float* in, const float* /*weights*/, Block& block) {
+    store_u32(block.bits, bits_of(*in));
+  }
 };
 
 }  // namespace

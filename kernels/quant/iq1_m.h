@@ -60,16 +60,16 @@ struct IQ1_M {
       }
       return stored;
     }
-    static void encode(const float* x, float inv, int8_t* q) {
+    static void encode(const float* x, const float* w, float inv, int8_t* q) {
       int entry;
-      for (int i = 0; i < kGroup; i += 8) encode_iq1(x + i, 8, inv, q + i, &entry);
+      for (int i = 0; i < kGroup; i += 8) encode_iq1(x + i, w + i, 8, inv, q + i, &entry);
     }
-    static void store(Block& block, int g, int s, const float* x, float inv) {
+    static void store(Block& block, int g, int s, const float* x, const float* w, float inv) {
       int8_t q[8];
       for (int k = 0; k < 2; ++k) {
         const int v = 2 * g + k;
         int entry = 0;
-        const int shift_down = encode_iq1(x + 8 * k, 8, inv, q, &entry) ? 8 : 0;
+        const int shift_down = encode_iq1(x + 8 * k, w + 8 * k, 8, inv, q, &entry) ? 8 : 0;
         block.qs[v] = static_cast<uint8_t>(entry);
         block.qh[v / 2] |= static_cast<uint8_t>(((entry >> 8) | shift_down) << (4 * (v % 2)));
       }
@@ -78,7 +78,9 @@ struct IQ1_M {
     }
   };
 
-  static void quantize(const float* in, Block& block) { quantize_grid<Coder>(in, block); }
+  static void quantize(const float* in, const float* weights, Block& block) {
+    quantize_grid<Coder>(in, weights, block);
+  }
 
   static void dequantize(const Block& block, float* out) {
     dequantize_by_unpack<IQ1_M>(block, out);

@@ -42,15 +42,15 @@ struct IQ1_S {
     static constexpr int kScaleMax = 7;
     static constexpr float kLargest = 9.0F;
     static float store_d(Block& block, float d) { return block.d.set(d); }
-    static void encode(const float* x, float inv, int8_t* q) {
+    static void encode(const float* x, const float* w, float inv, int8_t* q) {
       int entries[4];
-      encode_iq1(x, kGroup, inv, q, entries);
+      encode_iq1(x, w, kGroup, inv, q, entries);
     }
-    static void store(Block& block, int g, int s, const float* x, float inv) {
+    static void store(Block& block, int g, int s, const float* x, const float* w, float inv) {
       int entries[4];
       int8_t q[kGroup];
       unsigned word = static_cast<unsigned>(s) << 12;
-      if (encode_iq1(x, kGroup, inv, q, entries)) word |= 0x8000U;
+      if (encode_iq1(x, w, kGroup, inv, q, entries)) word |= 0x8000U;
       for (int v = 0; v < 4; ++v) {
         block.qs[4 * g + v] = static_cast<uint8_t>(entries[v]);
         word |= static_cast<unsigned>(entries[v] >> 8) << (3 * v);
@@ -59,7 +59,9 @@ struct IQ1_S {
     }
   };
 
-  static void quantize(const float* in, Block& block) { quantize_grid<Coder>(in, block); }
+  static void quantize(const float* in, const float* weights, Block& block) {
+    quantize_grid<Coder>(in, weights, block);
+  }
 
   static void dequantize(const Block& block, float* out) {
     dequantize_by_unpack<IQ1_S>(block, out);

@@ -42,13 +42,13 @@ struct IQ2_XS {
     static constexpr int kScaleMax = 15;
     static constexpr float kLargest = 43.0F;
     static float store_d(Block& block, float d) { return block.d.set(d); }
-    static void encode(const float* x, float inv, int8_t* q) {
-      for (int i = 0; i < kGroup; i += 8) encode_vector(kIq2XsGrid, x + i, inv, true, q + i);
+    static void encode(const float* x, const float* w, float inv, int8_t* q) {
+      for (int i = 0; i < kGroup; i += 8) encode_vector(kIq2XsGrid, x + i, w + i, inv, true, q + i);
     }
-    static void store(Block& block, int g, int s, const float* x, float inv) {
+    static void store(Block& block, int g, int s, const float* x, const float* w, float inv) {
       int8_t q[8];
       for (int v = 0; v < 2; ++v) {
-        const EncodedVector code = encode_vector(kIq2XsGrid, x + 8 * v, inv, true, q);
+        const EncodedVector code = encode_vector(kIq2XsGrid, x + 8 * v, w + 8 * v, inv, true, q);
         store_u16(block.qs + 4 * g + 2 * v,
                   code.entries[0] | (static_cast<uint32_t>(code.signs & 127) << 9));
       }
@@ -56,7 +56,9 @@ struct IQ2_XS {
     }
   };
 
-  static void quantize(const float* in, Block& block) { quantize_grid<Coder>(in, block); }
+  static void quantize(const float* in, const float* weights, Block& block) {
+    quantize_grid<Coder>(in, weights, block);
+  }
 
   static void dequantize(const Block& block, float* out) {
     dequantize_by_unpack<IQ2_XS>(block, out);

@@ -46,13 +46,13 @@ struct IQ3_S {
     static constexpr int kScaleMax = 15;
     static constexpr float kLargest = 15.0F;
     static float store_d(Block& block, float d) { return block.d.set(d); }
-    static void encode(const float* x, float inv, int8_t* q) {
-      for (int i = 0; i < kGroup; i += 8) encode_vector(kIq3SGrid, x + i, inv, false, q + i);
+    static void encode(const float* x, const float* w, float inv, int8_t* q) {
+      for (int i = 0; i < kGroup; i += 8) encode_vector(kIq3SGrid, x + i, w + i, inv, false, q + i);
     }
-    static void store(Block& block, int g, int s, const float* x, float inv) {
+    static void store(Block& block, int g, int s, const float* x, const float* w, float inv) {
       int8_t q[8];
       for (int k = 0; k < 4; ++k) {
-        const EncodedVector code = encode_vector(kIq3SGrid, x + 8 * k, inv, false, q);
+        const EncodedVector code = encode_vector(kIq3SGrid, x + 8 * k, w + 8 * k, inv, false, q);
         for (int part = 0; part < 2; ++part) {
           const int v = 8 * g + 2 * k + part;
           block.qs[v] = static_cast<uint8_t>(code.entries[part]);
@@ -64,7 +64,9 @@ struct IQ3_S {
     }
   };
 
-  static void quantize(const float* in, Block& block) { quantize_grid<Coder>(in, block); }
+  static void quantize(const float* in, const float* weights, Block& block) {
+    quantize_grid<Coder>(in, weights, block);
+  }
 
   static void dequantize(const Block& block, float* out) {
     dequantize_by_unpack<IQ3_S>(block, out);

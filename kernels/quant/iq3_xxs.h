@@ -45,14 +45,15 @@ struct IQ3_XXS {
     static constexpr int kScaleMax = 15;
     static constexpr float kLargest = 62.0F;
     static float store_d(Block& block, float d) { return block.d.set(d); }
-    static void encode(const float* x, float inv, int8_t* q) {
-      for (int i = 0; i < kGroup; i += 8) encode_vector(kIq3XxsGrid, x + i, inv, true, q + i);
+    static void encode(const float* x, const float* w, float inv, int8_t* q) {
+      for (int i = 0; i < kGroup; i += 8)
+        encode_vector(kIq3XxsGrid, x + i, w + i, inv, true, q + i);
     }
-    static void store(Block& block, int g, int s, const float* x, float inv) {
+    static void store(Block& block, int g, int s, const float* x, const float* w, float inv) {
       int8_t q[8];
       uint32_t word = static_cast<uint32_t>(s) << 28;
       for (int v = 0; v < 4; ++v) {
-        const EncodedVector code = encode_vector(kIq3XxsGrid, x + 8 * v, inv, true, q);
+        const EncodedVector code = encode_vector(kIq3XxsGrid, x + 8 * v, w + 8 * v, inv, true, q);
         block.qs[8 * g + 2 * v] = static_cast<uint8_t>(code.entries[0]);
         block.qs[8 * g + 2 * v + 1] = static_cast<uint8_t>(code.entries[1]);
         word |= static_cast<uint32_t>(code.signs & 127) << (7 * v);
@@ -61,7 +62,9 @@ struct IQ3_XXS {
     }
   };
 
-  static void quantize(const float* in, Block& block) { quantize_grid<Coder>(in, block); }
+  static void quantize(const float* in, const float* weights, Block& block) {
+    quantize_grid<Coder>(in, weights, block);
+  }
 
   static void dequantize(const Block& block, float* out) {
     dequantize_by_unpack<IQ3_XXS>(block, out);

@@ -26,8 +26,8 @@ struct IQ4_NL {
     unpack_codes<32>(kIq4Values, block.qs, q);
   }
 
-  static void quantize(const float* in, Block& block) {
-    const float d = block.d.set(fit_iq4_scale(in, 32));
+  static void quantize(const float* in, const float* weights, Block& block) {
+    const float d = block.d.set(fit_iq4_scale(in, weights, 32));
     pack_codes<32>(kIq4Values, in, d, block.qs);
   }
 

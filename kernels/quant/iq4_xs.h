@@ -34,14 +34,19 @@ struct IQ4_XS {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     float fits[8];
-    for (int g = 0; g < 8; ++g) fits[g] = fit_iq4_scale(in + 32 * g, 32);
-    const float d = block.d.set(fit_scale(fits, 8, -32, 31));
+    float group_weights[8];
+    for (int g = 0; g < 8; ++g) {
+      fits[g] = fit_iq4_scale(in + 32 * g, weights + 32 * g, 32);
+      group_weights[g] = sum_of(weights + 32 * g, 32);
+    }
+    const float d = block.d.set(fit_scale(fits, group_weights, 8, -32, 31));
     unsigned high = 0;
     for (uint8_t& byte : block.scales_l) byte = 0;
     for (int g = 0; g < 8; ++g) {
-      const int scale = best_scale(in + 32 * g, d, round_clamped(fits[g] * inverse(d), -32, 31));
+      const int scale = best_scale(in + 32 * g, weights + 32 * g, d,
+                                   round_clamped(fits[g] * inverse(d), -32, 31));
       const unsigned stored = static_cast<unsigned>(scale + 32);
       block.scales_l[g / 2] |= static_cast<uint8_t>((stored & 15U) << (4 * (g % 2)));
       high |= (stored >> 4) << (2 * g);
@@ -51,13 +56,13 @@ struct IQ4_XS {
   }
 
   // The integer scale around `middle` with the least error.
-  static int best_scale(const float* x, float d, int middle) {
+  static int best_scale(const float* x, const float* w, float d, int middle) {
     int best = middle;
-    double best_error = codebook_error(kIq4Values, x, 32, d * static_cast<float>(middle));
+    double best_error = codebook_error(kIq4Values, x, w, 32, d * static_cast<float>(middle));
     const int others[2] = {middle - 1, middle + 1};
     for (const int scale : others) {
       if (scale < -32 || scale > 31) continue;
-      const double error = codebook_error(kIq4Values, x, 32, d * static_cast<float>(scale));
+      const double error = codebook_error(kIq4Values, x, w, 32, d * static_cast<float>(scale));
       if (error < best_error) {
         best_error = error;
         best = scale;

@@ -34,7 +34,7 @@ struct PackedScales {
 
 // The pair (d, dmin) for which d * scales[g] * q - dmin * minimums[g] is nearest to `in`, the
 // integers being given. Leaves d and dmin as they are where there is no single best pair.
-inline void refit_units(const float* in, int group_size, const uint8_t* scales,
+inline void refit_units(const float* in, const float* w, int group_size, const uint8_t* scales,
                         const uint8_t* minimums, const int8_t* q, Half& d, Half& dmin) {
   double aa = 0.0;  // sums of products of a = scale * q, b = -minimum and x
   double ab = 0.0;
@@ -44,12 +44,13 @@ inline void refit_units(const float* in, int group_size, const uint8_t* scales,
   for (int i = 0; i < kSuperBlock; ++i) {
     const double a = scales[i / group_size] * q[i];
     const double b = -minimums[i / group_size];
+    const auto weight = static_cast<double>(w[i]);
     const auto x = static_cast<double>(in[i]);
-    aa += a * a;
-    ab += a * b;
-    bb += b * b;
-    ax += a * x;
-    bx += b * x;
+    aa += weight * a * a;
+    ab += weight * a * b;
+    bb += weight * b * b;
+    ax += weight * a * x;
+    bx += weight * b * x;
   }
   const double determinant = aa * bb - ab * ab;
   if (!(determinant > 1e-9 * aa * bb)) return;
@@ -60,14 +61,14 @@ inline void refit_units(const float* in, int group_size, const uint8_t* scales,
 // Fits a super-block of the form d * scale[g] * q - dmin * minimum[g], q in [0, q_max], with
 // integer scales and minimums in [0, s_max]; rounds q to what will be decoded.
 template <int kGroupSize>
-inline void fit_k_affine(const float* in, int q_max, int s_max, Half& d, Half& dmin,
+inline void fit_k_affine(const float* in, const float* w, int q_max, int s_max, Half& d, Half& dmin,
                          uint8_t* scales, uint8_t* minimums, int8_t* q) {
   constexpr int kGroups = kSuperBlock / kGroupSize;
   Affine fits[kGroups];
   float largest_scale = 0.0F;
   float largest_minimum = 0.0F;
   for (int g = 0; g < kGroups; ++g) {
-    fits[g] = fit_affine(in + g * kGroupSize, kGroupSize, q_max, true);
+    fits[g] = fit_affine(in + g * kGroupSize, w + g * kGroupSize, kGroupSize, q_max, true);
     if (fits[g].scale > largest_scale) largest_scale = fits[g].scale;
     if (-fits[g].offset > largest_minimum) largest_minimum = -fits[g].offset;
   }
@@ -84,42 +85,53 @@ inline void fit_k_affine(const float* in, int q_max, int s_max, Half& d, Half& d
       round_all(in + g * kGroupSize, kGroupSize, d.get() * static_cast<float>(scales[g]),
                 -(dmin.get() * static_cast<float>(minimums[g])), 0, q_max, q + g * kGroupSize);
     }
-    if (round == 0) refit_units(in, kGroupSize, scales, minimums, q, d, dmin);
+    if (round == 0) refit_units(in, w, kGroupSize, scales, minimums, q, d, dmin);
   }
 }
 
 // Fits d * scale[g] * q, q in [q_low, q_high], integer scales in [s_low, s_high]: every group gets
 // its best real scale, these get a common unit, then each group the best of the nearby integers;
 // with those fixed the unit is refitted and everything rounded again.
-inline void fit_k_symmetric(const float* in, int group_size, int q_low, int q_high, int s_low,
-                            int s_high, Half& d, int8_t* scales, int8_t* q) {
+inline void fit_k_symmetric(const float* in, const float* w, int group_size, int q_low, int q_high,
+                            int s_low, int s_high, Half& d, int8_t* scales, int8_t* q) {
   const int groups = kSuperBlock / group_size;
   float fits[kSuperBlock / 16];
+  float group_weights[kSuperBlock / 16];
   for (int g = 0; g < groups; ++g) {
-    fits[g] = fit_scale(in + g * group_size, group_size, q_low, q_high);
+    const float* group = w + g * group_size;
+    fits[g] = fit_scale(in + g * group_size, group, group_size, q_low, q_high);
+    group_weights[g] = sum_of(group, group_size);
   }
-  d.set(fit_scale(fits, groups, s_low, s_high));
+  d.set(fit_scale(fits, group_weights, groups, s_low, s_high));
   for (int round = 0; round < 2; ++round) {
     const float unit = d.get();
     ScaleFit whole;
     for (int g = 0; g < groups; ++g) {
       const float* x = in + g * group_size;
-      int8_t* group = q + g * group_size;
+      const float* weights = w + g * group_size;
       const int middle = round_clamped(fits[g] * inverse(unit), s_low, s_high);
-      double best_error = -1.0;
+      int best = middle;
+      double best_error = 0.0;
+      ScaleFit best_fit;
+      bool first = true;
       for (int s = middle - 1; s <= middle + 1; ++s) {
         if (s < s_low || s > s_high) continue;
-        int8_t candidate[32];
-        round_all(x, group_size, unit * static_cast<float>(s), 0.0F, q_low, q_high, candidate);
-        const double error = squared_error(x, candidate, group_size, unit * static_cast<float>(s));
-        if (best_error >= 0.0 && error >= best_error) continue;
-        best_error = error;
-        scales[g] = static_cast<int8_t>(s);
-        for (int i = 0; i < group_size; ++i) group[i] = candidate[i];
+        const float scale = unit * static_cast<float>(s);
+        const ScaleFit fit =
+            fit_rounded(x, weights, group_size, inverse(scale), 0.0F, q_low, q_high);
+        if (!first && fit.error(scale) >= best_error) continue;
+        first = false;
+        best_error = fit.error(scale);
+        best_fit = fit;
+        best = s;
       }
-      for (int i = 0; i < group_size; ++i) whole.add(x[i], scales[g] * group[i]);
+      scales[g] = static_cast<int8_t>(best);
+      round_all(x, group_size, unit * static_cast<float>(best), 0.0F, q_low, q_high,
+                q + g * group_size);
+      whole.wxq += best * best_fit.wxq;
+      whole.wqq += static_cast<double>(best) * best * best_fit.wqq;
     }
-    if (round == 0 && whole.qq > 0.0) d.set(whole.scale());
+    if (round == 0 && whole.wqq > 0.0) d.set(whole.scale());
   }
 }
 

@@ -29,12 +29,12 @@ struct MXFP4 {
 
   // Of the powers around the one that just holds the largest value, the one with the least error;
   // 252 at most, so that 12 * 2^(252 - 128) is finite.
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     const int exponent = static_cast<int>(bits_of(largest_magnitude(in, 32)) >> 23);
     double best_error = -1.0;
     for (int e = exponent - 3; e <= exponent; ++e) {
       const uint8_t bits = static_cast<uint8_t>(e < 0 ? 0 : (e > 252 ? 252 : e));
-      const double error = codebook_error(kE2m1Values, in, 32, half_float_from_e8m0(bits));
+      const double error = codebook_error(kE2m1Values, in, weights, 32, half_float_from_e8m0(bits));
       if (best_error < 0.0 || error < best_error) {
         best_error = error;
         block.e = bits;

@@ -32,7 +32,7 @@ struct NVFP4 {
   }
 
   // Tries every scale that puts the largest value between the codes 3 and 8 or so, of the range 6.
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     for (int g = 0; g < 4; ++g) {
       const float* x = in + 16 * g;
       const float magnitude = largest_magnitude(x, 16);
@@ -41,7 +41,7 @@ struct NVFP4 {
       double best_error = -1.0;
       for (int bits = first; bits <= last; ++bits) {
         const float scale = half_scale(static_cast<uint8_t>(bits));
-        const double error = codebook_error(kE2m1Values, x, 16, scale);
+        const double error = codebook_error(kE2m1Values, x, weights + 16 * g, 16, scale);
         if (best_error < 0.0 || error < best_error) {
           best_error = error;
           block.d[g] = static_cast<uint8_t>(bits);

@@ -4,7 +4,9 @@
 //   kType, kBlockSize (values), kIsFloat
 //   Block            the bytes as they lie in a file; alignment 1, so any address will do
 //   dequantize(b, float* out)            bit-identical to the format's reference decoder
-//   quantize(const float* in, b)         round to nearest; a careful scale where the type has one
+//   quantize(const float* in, const float* weights, b)
+//                    round to nearest; a careful scale where the type has one: the one with the
+//                    least sum of weights[i] * (error of value i)^2, weights being positive
 // and, unless kIsFloat, the exact integer form that integer kernels compute with:
 //   kGroupSize       16 or 32 consecutive values share one scale; divides kBlockSize
 //   kHasOffset       whether offsets can differ from 0

@@ -29,15 +29,17 @@ struct Q1_0 {
     }
   }
 
-  // With the signs given, the mean magnitude is the best scale.
-  static void quantize(const float* in, Block& block) {
+  // With the signs given, the weighted mean magnitude is the best scale.
+  static void quantize(const float* in, const float* weights, Block& block) {
     double sum = 0.0;
+    double sum_of_weights = 0.0;
     for (uint8_t& byte : block.qs) byte = 0;
     for (int i = 0; i < 128; ++i) {
-      sum += static_cast<double>(::fabsf(in[i]));
+      sum += static_cast<double>(weights[i]) * static_cast<double>(::fabsf(in[i]));
+      sum_of_weights += static_cast<double>(weights[i]);
       if (in[i] >= 0.0F) block.qs[i / 8] |= static_cast<uint8_t>(1U << (i % 8));
     }
-    block.d.set(static_cast<float>(sum / 128.0));
+    block.d.set(static_cast<float>(sum / sum_of_weights));
   }
 
   static void dequantize(const Block& block, float* out) { dequantize_by_unpack<Q1_0>(block, out); }

@@ -28,9 +28,9 @@ struct Q2_0 {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[64];
-    const float d = block.d.set(fit_scale(in, 64, -1, 2));
+    const float d = block.d.set(fit_scale(in, weights, 64, -1, 2));
     round_all(in, 64, d, 0.0F, -1, 2, q);
     for (int i = 0; i < 16; ++i) {
       unsigned byte = 0;

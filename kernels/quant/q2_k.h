@@ -39,11 +39,11 @@ struct Q2_K {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[kSuperBlock];
     uint8_t scales[16];
     uint8_t minimums[16];
-    fit_k_affine<16>(in, 3, 15, block.d, block.dmin, scales, minimums, q);
+    fit_k_affine<16>(in, weights, 3, 15, block.d, block.dmin, scales, minimums, q);
     for (int g = 0; g < 16; ++g) {
       block.scales[g] = static_cast<uint8_t>(scales[g] | (minimums[g] << 4));
     }

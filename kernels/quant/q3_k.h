@@ -42,10 +42,10 @@ struct Q3_K {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[kSuperBlock];
     int8_t scales[16];
-    fit_k_symmetric(in, 16, -4, 3, -32, 31, block.d, scales, q);
+    fit_k_symmetric(in, weights, 16, -4, 3, -32, 31, block.d, scales, q);
     for (uint8_t& byte : block.scales) byte = 0;
     for (int g = 0; g < 16; ++g) {
       const int scale = scales[g] + 32;

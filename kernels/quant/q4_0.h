@@ -29,9 +29,9 @@ struct Q4_0 {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[32];
-    const float d = block.d.set(fit_scale(in, 32, -8, 7));
+    const float d = block.d.set(fit_scale(in, weights, 32, -8, 7));
     round_all(in, 32, d, 0.0F, -8, 7, q);
     for (int i = 0; i < 16; ++i) {
       block.qs[i] = static_cast<uint8_t>((q[i] + 8) | ((q[i + 16] + 8) << 4));

@@ -31,9 +31,9 @@ struct Q4_1 {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[32];
-    const Affine fit = fit_affine(in, 32, 15, false);
+    const Affine fit = fit_affine(in, weights, 32, 15, false);
     const float d = block.d.set(fit.scale);
     const float m = block.m.set(fit.offset);
     round_all(in, 32, d, m, 0, 15, q);

@@ -42,11 +42,11 @@ struct Q4_K {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[kSuperBlock];
     uint8_t scales[8];
     uint8_t minimums[8];
-    fit_k_affine<32>(in, 15, 63, block.d, block.dmin, scales, minimums, q);
+    fit_k_affine<32>(in, weights, 15, 63, block.d, block.dmin, scales, minimums, q);
     block.scales.set(scales, minimums);
     for (int i = 0; i < 128; ++i) {
       const int8_t* first = q + 64 * (i / 32) + i % 32;

@@ -33,9 +33,9 @@ struct Q5_0 {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[32];
-    const float d = block.d.set(fit_scale(in, 32, -16, 15));
+    const float d = block.d.set(fit_scale(in, weights, 32, -16, 15));
     round_all(in, 32, d, 0.0F, -16, 15, q);
     uint32_t high = 0;
     for (int i = 0; i < 32; ++i) high |= ((static_cast<uint32_t>(q[i] + 16) >> 4) & 1U) << i;

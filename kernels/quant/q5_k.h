@@ -41,11 +41,11 @@ struct Q5_K {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[kSuperBlock];
     uint8_t scales[8];
     uint8_t minimums[8];
-    fit_k_affine<32>(in, 31, 63, block.d, block.dmin, scales, minimums, q);
+    fit_k_affine<32>(in, weights, 31, 63, block.d, block.dmin, scales, minimums, q);
     block.scales.set(scales, minimums);
     for (uint8_t& byte : block.qh) byte = 0;
     for (int i = 0; i < kSuperBlock; ++i) {

@@ -40,9 +40,9 @@ struct Q6_K {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[kSuperBlock];
-    fit_k_symmetric(in, 16, -32, 31, -128, 127, block.d, block.scales, q);
+    fit_k_symmetric(in, weights, 16, -32, 31, -128, 127, block.d, block.scales, q);
     for (uint8_t& byte : block.ql) byte = 0;
     for (uint8_t& byte : block.qh) byte = 0;
     for (int i = 0; i < kSuperBlock; ++i) {

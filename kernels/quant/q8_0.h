@@ -26,7 +26,7 @@ struct Q8_0 {
     for (int i = 0; i < 32; ++i) q[i] = block.qs[i];
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* /*weights*/, Block& block) {
     const float d = block.d.set(largest_magnitude(in, 32) / 127.0F);
     round_all(in, 32, d, 0.0F, -127, 127, block.qs);
   }

@@ -32,9 +32,9 @@ struct TQ1_0 {
     split_digits(block.qh, 4, 4, q + 240);
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[kSuperBlock];
-    const float d = block.d.set(fit_scale(in, kSuperBlock, -1, 1));
+    const float d = block.d.set(fit_scale(in, weights, kSuperBlock, -1, 1));
     round_all(in, kSuperBlock, d, 0.0F, -1, 1, q);
     join_digits(q, 32, 5, block.qs);
     join_digits(q + 160, 16, 5, block.qs + 32);

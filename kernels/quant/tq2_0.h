@@ -32,9 +32,9 @@ struct TQ2_0 {
     }
   }
 
-  static void quantize(const float* in, Block& block) {
+  static void quantize(const float* in, const float* weights, Block& block) {
     int8_t q[kSuperBlock];
-    const float d = block.d.set(fit_scale(in, kSuperBlock, -1, 1));
+    const float d = block.d.set(fit_scale(in, weights, kSuperBlock, -1, 1));
     round_all(in, kSuperBlock, d, 0.0F, -1, 1, q);
     for (int i = 0; i < 64; ++i) {
       const int8_t* first = q + 128 * (i / 32) + i % 32;

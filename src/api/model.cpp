@@ -65,15 +65,20 @@ Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
 Result<Model> Model::open(const std::filesystem::path& path, const LoadOptions& options) {
+  return Access::open(path, options, nullptr);
+}
+
+Result<Model> Access::open(const std::filesystem::path& path, const LoadOptions& options,
+                           kernels::MatmulObserver* observer) {
   const auto start = Clock::now();
   LLMRUN_ASSIGN(gguf::File file, open_gguf(path));
-  auto impl = std::make_shared<Impl>(std::move(file));
+  auto impl = std::make_shared<Model::Impl>(std::move(file));
   auto spec = models::build_spec(impl->file, options.rope);
   if (!spec) return with_context(spec.error(), path.string());
   impl->info = describe_file(impl->file, path, &*spec, {});
   LLMRUN_ASSIGN(impl->backend,
                 kernels::make_backend(options.device == "auto" ? "cpu" : options.device,
-                                      {options.threads, options.cpu_target}));
+                                      {options.threads, options.cpu_target, observer}));
   auto model = runtime::Model::load(impl->file, *impl->backend, std::move(*spec));
   if (!model) return with_context(model.error(), path.string());
   impl->model = std::move(*model);

@@ -48,6 +48,9 @@ struct Access {
   using SessionImpl = Session::Impl;
   static Model::Impl& of(const Model& model) { return *model.impl_; }
   static Session::Impl& of(const Session& session) { return *session.impl_; }
+  // Model::open() with an observer of every product (or null), which must outlive the model.
+  static Result<Model> open(const std::filesystem::path& path, const LoadOptions& options,
+                            kernels::MatmulObserver* observer);
 };
 
 using ModelImpl = Access::ModelImpl;

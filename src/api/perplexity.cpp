@@ -1,96 +1,137 @@
-// Perplexity of a text with its error bar.
-#include <algorithm>
+// Perplexity of a text with its error bar, alone and against what was recorded of another model.
 #include <cmath>
 
-#include "api/model_impl.h"
-#include "api/open_file.h"
+#include "api/score.h"
 #include "base/error.h"
-#include "llmrun/tools.h"
+#include "base/npy.h"
 
 namespace llmrun {
 namespace {
 
-// -ln p(token) under the softmax of the row.
-double negative_log_likelihood(std::span<const float> row, TokenId token) {
-  const double top = *std::max_element(row.begin(), row.end());
-  double sum = 0;
-  for (const float logit : row) sum += std::exp(static_cast<double>(logit) - top);
-  return top + std::log(sum) - static_cast<double>(row[static_cast<size_t>(token)]);
+constexpr int64_t kRowsAtOnce = 64;  // of logits
+
+std::span<const float> row_of(std::span<const float> rows, int64_t n_rows, int64_t i) {
+  const size_t n_vocab = rows.size() / static_cast<size_t>(n_rows);
+  return rows.subspan(static_cast<size_t>(i) * n_vocab, n_vocab);
 }
 
-struct Sums {
-  double nll = 0;
-  double squares = 0;
-  int64_t n = 0;
+Result<void> check_ids(const TopPredictions& base) {
+  for (const float value : base.log_probabilities) {
+    if (value <= 1e-3F && !std::isnan(value)) continue;
+    return make_error(ErrorCode::kBadModel,
+                      "the base holds {}, which is no logarithm of a probability", value);
+  }
+  return {};
+}
 
-  void add(double value) {
-    nll += value;
-    squares += value * value;
-    ++n;
+// The base was made of the same text with the same vocabulary, as far as can be told.
+Result<void> check_base(const TopPredictions& base, size_t n_tokens, int64_t n_vocab) {
+  if (base.n_tokens != static_cast<int64_t>(n_tokens)) {
+    return make_error(
+        ErrorCode::kUsage,
+        "the base was recorded over {} tokens and the text has {} with this model: it "
+        "is another text, or a model with another vocabulary",
+        base.n_tokens, n_tokens);
   }
-  [[nodiscard]] Perplexity result() const {
-    Perplexity p;
-    if (n == 0) return p;
-    const auto count = static_cast<double>(n);
-    p.n_tokens = n;
-    p.mean_nll = nll / count;
-    p.perplexity = std::exp(p.mean_nll);
-    const double variance = n > 1 ? (squares - nll * nll / count) / (count - 1) : 0;
-    // To first order the error of exp(x) is exp(x) times the error of x.
-    p.standard_error = p.perplexity * std::sqrt(std::max(variance, 0.0) / count);
-    return p;
+  for (const int32_t id : base.ids) {
+    if (id >= 0 && id < n_vocab) continue;
+    return make_error(ErrorCode::kUsage, "the base names token {}, but the vocabulary has {}", id,
+                      n_vocab);
   }
-};
+  return {};
+}
 
 }  // namespace
 
-Result<Perplexity> perplexity(const Model& model, std::string_view text, int64_t context_tokens,
-                              const std::function<void(const Perplexity&, double)>& progress) {
-  LLMRUN_ASSIGN(std::vector<TokenId> tokens, model.tokenize(text, {.add_special = false}));
-  const tokenizer::Tokenizer& tokenizer = *Access::of(model).tokenizer;
-  const bool with_bos = tokenizer.adds_bos() && tokenizer.special().bos.has_value();
-  const int64_t per_window = context_tokens - (with_bos ? 1 : 0);
-  if (per_window < 4) {
-    return make_error(ErrorCode::kUsage,
-                      "A context of {} tokens is too short to score anything; use 8 or more.",
-                      context_tokens);
-  }
-  const auto n_tokens = static_cast<int64_t>(tokens.size());
-  if (n_tokens < per_window) {
-    return make_error(ErrorCode::kUsage,
-                      "The text has {} tokens, fewer than one window of {}. Use a longer text or a "
-                      "smaller context.",
-                      n_tokens, per_window);
-  }
+Result<Perplexity> perplexity(
+    const Model& model, std::string_view text, int64_t context_tokens,
+    const std::function<Result<void>(const Perplexity&, double)>& progress) {
+  LLMRUN_ASSIGN(const Windows windows, cut_windows(model, text, context_tokens));
   ContextOptions options;
   options.context_tokens = context_tokens;
-  options.logits_rows = 64;
+  options.logits_rows = kRowsAtOnce;
   LLMRUN_ASSIGN(Session session, model.new_session(options));
-  Sums sums;
-  const int64_t n_windows = n_tokens / per_window;
+  Sample nll;
+  const int64_t n_windows = windows.n_windows();
   for (int64_t w = 0; w < n_windows; ++w) {
-    std::vector<TokenId> window;
-    if (with_bos) window.push_back(*tokenizer.special().bos);
-    const auto first = tokens.begin() + w * per_window;
-    window.insert(window.end(), first, first + per_window);
-    const auto size = static_cast<int64_t>(window.size());
+    const std::vector<TokenId> window = windows.window(w);
     LLMRUN_TRY(session.logits(
         window, [&](int64_t position, int64_t n_rows, std::span<const float> rows) -> Result<void> {
-          const size_t n_vocab = rows.size() / static_cast<size_t>(n_rows);
           for (int64_t i = 0; i < n_rows; ++i) {
             const int64_t next = position + i + 1;
-            if (next >= size || next < size / 2) continue;  // the first half is context only
-            sums.add(
-                negative_log_likelihood(rows.subspan(static_cast<size_t>(i) * n_vocab, n_vocab),
-                                        window[static_cast<size_t>(next)]));
+            if (!windows.scored(next)) continue;
+            nll.add(negative_log_likelihood(row_of(rows, n_rows, i),
+                                            window[static_cast<size_t>(next)]));
           }
           return {};
         }));
     if (progress) {
-      progress(sums.result(), static_cast<double>(w + 1) / static_cast<double>(n_windows));
+      LLMRUN_TRY(progress(perplexity_of(nll, w + 1),
+                          static_cast<double>(w + 1) / static_cast<double>(n_windows)));
     }
   }
-  return sums.result();
+  return perplexity_of(nll, n_windows);
+}
+
+Result<TopPredictions> read_top_predictions(const std::string& path) {
+  std::string stem = path;
+  for (const std::string_view ending : {".npy", ".ids", ".logprobs"}) {
+    if (stem.ends_with(ending)) stem.resize(stem.size() - ending.size());
+  }
+  LLMRUN_ASSIGN(const NpyArray ids, read_npy(stem + ".ids.npy"));
+  LLMRUN_ASSIGN(const NpyArray values, read_npy(stem + ".logprobs.npy"));
+  if (ids.type != NpyType::kInt32 || values.type != NpyType::kFloat32 || ids.shape.size() != 2 ||
+      ids.shape != values.shape || ids.shape[0] == 0 || ids.shape[1] == 0) {
+    return with_context({ErrorCode::kBadModel,
+                         "the two arrays are not what 'llmrun logits --top K' writes: int32 and "
+                         "float32 of the same shape [tokens, K]",
+                         {}},
+                        stem);
+  }
+  TopPredictions base;
+  base.n_tokens = static_cast<int64_t>(ids.shape[0]);
+  base.k = static_cast<int64_t>(ids.shape[1]);
+  base.ids.assign(ids.as<int32_t>().begin(), ids.as<int32_t>().end());
+  base.log_probabilities.assign(values.as<float>().begin(), values.as<float>().end());
+  const auto checked = check_ids(base);
+  if (!checked) return with_context(checked.error(), stem);
+  return base;
+}
+
+Result<JudgedText> judge_against(
+    const Model& model, std::string_view text, const TopPredictions& base,
+    const std::function<Result<void>(const JudgedText&, double)>& progress) {
+  LLMRUN_ASSIGN(const std::vector<TokenId> tokens, model.tokenize(text));
+  LLMRUN_TRY(check_base(base, tokens.size(), model.info().vocabulary_size));
+  ContextOptions options;
+  options.context_tokens = base.n_tokens;
+  options.logits_rows = kRowsAtOnce;
+  options.k_type = "f32";  // as `logits` records
+  options.v_type = "f32";
+  LLMRUN_ASSIGN(Session session, model.new_session(options));
+  Sample nll;
+  AgreementSums agreement;
+  const auto k = static_cast<size_t>(base.k);
+  const std::span ids(base.ids);
+  const std::span log_probabilities(base.log_probabilities);
+  const auto result = [&] { return JudgedText{perplexity_of(nll, 1), agreement.result()}; };
+  LLMRUN_TRY(session.logits(
+      tokens, [&](int64_t first, int64_t n_rows, std::span<const float> rows) -> Result<void> {
+        for (int64_t i = 0; i < n_rows; ++i) {
+          const auto position = static_cast<size_t>(first + i);
+          const auto row = row_of(rows, n_rows, i);
+          const auto known = ids.subspan(position * k, k);
+          agreement.add(kl_divergence(known, log_probabilities.subspan(position * k, k), row),
+                        most_probable(row) == known[0]);
+          if (position + 1 < tokens.size()) {
+            nll.add(negative_log_likelihood(row, tokens[position + 1]));
+          }
+        }
+        if (!progress) return {};
+        return progress(result(),
+                        static_cast<double>(first + n_rows) / static_cast<double>(base.n_tokens));
+      }));
+  return result();
 }
 
 }  // namespace llmrun

@@ -105,10 +105,12 @@ TEST(Perplexity, IsThatOfTheLogits) {
   std::string text;
   for (int i = 0; i < 60; ++i) text += "the rest of it ";
   double last_share = 0;
-  const Perplexity p = must(perplexity(model, text, 64, [&](const Perplexity&, double share) {
-    EXPECT_GT(share, last_share);
-    last_share = share;
-  }));
+  const Perplexity p =
+      must(perplexity(model, text, 64, [&](const Perplexity&, double share) -> Result<void> {
+        EXPECT_GT(share, last_share);
+        last_share = share;
+        return {};
+      }));
   EXPECT_EQ(last_share, 1.0);
   // Noise as weights: about as good as guessing among the 128 tokens, and certainly finite.
   EXPECT_GT(p.perplexity, 5);

@@ -14,11 +14,12 @@
 namespace llmrun::quant {
 namespace {
 
-std::vector<float> round_trip(TensorType type, const std::vector<float>& values) {
+std::vector<float> round_trip(TensorType type, const std::vector<float>& values,
+                              const float* weights = nullptr) {
   const auto n = static_cast<int64_t>(values.size());
   std::vector<std::byte> bytes(row_bytes(type, n).value());
   std::vector<float> result(values.size());
-  quantize_row(type, values.data(), n, bytes.data());
+  quantize_row(type, values.data(), n, bytes.data(), weights);
   dequantize_row(type, bytes.data(), n, result.data());
   return result;
 }
@@ -93,6 +94,53 @@ TEST_P(QuantizeTest, LosesNoMoreThanTheProgramOfTheGoldenFiles) {
               1.001 * relative_error(&values[first], &theirs[first], 1024) + 1e-9)
         << "row " << row;
   }
+}
+
+// A few inputs matter a hundred times more than the others, as in real activations.
+std::vector<float> uneven_weights(size_t n) {
+  std::mt19937 random(11);
+  std::vector<float> weights(n);
+  for (float& weight : weights) weight = random() % 8 == 0 ? 100.0F : 1.0F;
+  return weights;
+}
+
+double weighted_error(const std::vector<float>& values, const std::vector<float>& decoded,
+                      const std::vector<float>& weights) {
+  double error = 0.0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double difference = static_cast<double>(values[i]) - static_cast<double>(decoded[i]);
+    error += static_cast<double>(weights[i]) * difference * difference;
+  }
+  return error;
+}
+
+// One value a block, or the largest value sets the scale.
+bool ignores_weights(TensorType type) { return traits(type).is_float || type == TensorType::Q8_0; }
+
+TEST_P(QuantizeTest, WeightsLowerTheWeightedError) {
+  const TensorType type = GetParam();
+  const auto all = read_npy<float>(quant_data("weights_f32.npy"));
+  const std::vector<float> values(all.begin(), all.begin() + 2048);
+  const auto weights = uneven_weights(values.size());
+  const auto plain = round_trip(type, values);
+  const auto weighted = round_trip(type, values, weights.data());
+  const double before = weighted_error(values, plain, weights);
+  const double after = weighted_error(values, weighted, weights);
+  RecordProperty("ratio", std::to_string(after / before));
+  if (ignores_weights(type)) {
+    EXPECT_EQ(plain, weighted);
+    return;
+  }
+  // The scales of MXFP4 are powers of two, Q1_0 has one for 128 values: little to choose.
+  const bool rigid = type == TensorType::MXFP4 || type == TensorType::Q1_0;
+  EXPECT_LT(after, (rigid ? 1.0 : 0.95) * before);
+}
+
+TEST_P(QuantizeTest, EqualWeightsChangeNothing) {
+  const auto all = read_npy<float>(quant_data("weights_f32.npy"));
+  const std::vector<float> values(all.begin(), all.begin() + 2048);
+  const std::vector<float> ones(values.size(), 1.0F);
+  EXPECT_EQ(round_trip(GetParam(), values), round_trip(GetParam(), values, ones.data()));
 }
 
 TEST_P(QuantizeTest, ZerosStayZeros) {
