@@ -95,7 +95,9 @@ TEST(Compare, FewerBitsDivergeMore) {
     EXPECT_LT(result.other.file_bytes, result.base.file_bytes);
     EXPECT_GT(result.agreement->kl_divergence.value, 0.0);
     if (std::string(type) == "Q8_0") last = result.agreement->kl_divergence.value;
-    if (std::string(type) == "Q4_0") EXPECT_GT(result.agreement->kl_divergence.value, 4 * last);
+    if (std::string(type) == "Q4_0") {
+      EXPECT_GT(result.agreement->kl_divergence.value, 4 * last);
+    }
   }
 }
 

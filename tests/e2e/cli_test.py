@@ -259,5 +259,59 @@ class Chat(unittest.TestCase):
             self.assertEqual(len(chats()), before + 1)  # and every file is whole: chats() parses
 
 
+class MakingAndJudging(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="llmrun-quantize-"))
+        self.text = self.folder / "text.txt"
+        self.text.write_text("".join(f"Line {i} says hello to {i * i}. " for i in range(60)))
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    def test_quantize_importance_and_compare(self):
+        run("importance", MODEL, "--file", str(self.text), "-o", self.path("i.gguf"), "--ctx", "64")
+        out = json.loads(run("quantize", MODEL, self.path("q.gguf"), "Q4_0", "--importance",
+                             self.path("i.gguf"), "--json").stdout)
+        self.assertEqual(out["n_with_importance"], 15)
+        self.assertTrue(any("weighted_error" in tensor for tensor in out["tensors"]))
+        shown = json.loads(run("show", self.path("q.gguf"), "--json").stdout)
+        self.assertIn("Q4_0", json.dumps(shown))
+        result = json.loads(run("compare", MODEL, self.path("q.gguf"), "--file", str(self.text),
+                                "--ctx", "64", "--prompt", "0", "--decode", "0", "--json").stdout)
+        self.assertGreater(result["kl_divergence"]["value"], 0)
+        self.assertGreater(result["kl_divergence"]["standard_error"], 0)
+        self.assertLess(result["b"]["file_bytes"], result["a"]["file_bytes"])
+        table = run("compare", MODEL, MODEL, "--file", str(self.text), "--ctx", "64", "--prompt",
+                    "16", "--decode", "4").stdout
+        self.assertIn("100.00 %", table)
+
+    def test_a_dry_run_writes_nothing(self):
+        out = run("quantize", MODEL, self.path("q.gguf"), "q8_0", "--dry-run", "--tensors").stdout
+        self.assertIn("output.weight", out)
+        self.assertFalse((self.folder / "q.gguf").exists())
+        run("quantize", MODEL, self.path("q.gguf"), "Q9", check=2)
+        run("quantize", MODEL, MODEL, "Q8_0", check=2)
+        run("quantize", MODEL, self.path("q.gguf"), "Q8_0", "--override", "nothing", check=2)
+
+    def test_perplexity_against_a_recorded_base(self):
+        page = self.folder / "page.txt"
+        page.write_text("Four lines, and three more.")
+        run("logits", MODEL, "--file", str(page), "--top", "16", "-o", self.path("base.npy"))
+        out = json.loads(run("perplexity", MODEL, "--file", str(page), "--base",
+                             self.path("base.npy"), "--json").stdout)
+        self.assertLess(out["kl_divergence"]["value"], 1e-6)
+        self.assertEqual(out["same_top"]["value"], 1.0)
+        run("perplexity", MODEL, "--file", str(page), "--base", self.path("base.npy"), "--ctx",
+            "64", check=2)
+        run("perplexity", MODEL, "--file", str(self.text), "--base", self.path("base.npy"), check=2)
+
+    def test_doctor_tells_faults_by_its_exit_code(self):
+        result = run("doctor", MODEL, "--json", check=4)  # random weights predict nothing
+        report = json.loads(result.stdout)
+        self.assertEqual([c["what"] for c in report["checks"] if not c["good"]], ["predictions"])
+        self.assertIn("error", json.loads(result.stderr))
+        run("doctor", "/no/such.gguf", check=3)
+
+
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=1)
