@@ -4,23 +4,21 @@
 namespace llmrun::models {
 
 ModelSpec build_maple(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style, {.tie = Tie::kNever});
-  const int rope = add_rope(
-      m, spec, {.split_halves = true, .n_dims = window_rope_dims(m), .base = window_rope_base(m)});
-  const WindowPattern pattern = required_pattern(m);
   const std::vector<float> limits = m.required_numbers("swiglu_clamp_exp");
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    layer.mixer = attention(m, i,
-                            {.rope = pattern.windowed(i) ? rope : runtime::kNoRope,
-                             .qk_norm = QkNorm::kHead,
-                             .window = pattern.window(i)});
+  const FfnOf clamped = [&](int64_t i) {
     auto ffn = moe_ffn(m, i, {.own_width = true});
     ffn.limit = limits[static_cast<size_t>(i)];
-    layer.ffn = std::move(ffn);
-  });
-  return spec;
+    return ffn;
+  };
+  return plain_decoder(m, rms_norm(m),
+                       {.whole = {.tie = Tie::kNever},
+                        .with_rope = false,
+                        .windows = required_pattern(m),
+                        .window_rope = RopeOptions{.split_halves = true,
+                                                   .n_dims = window_rope_dims(m),
+                                                   .base = window_rope_base(m)},
+                        .attention = {.qk_norm = QkNorm::kHead},
+                        .ffn = clamped});
 }
 
 }  // namespace llmrun::models

@@ -6,33 +6,22 @@
 namespace llmrun::models {
 
 ModelSpec build_mimo2(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style, {.tie = Tie::kNever});
   const WindowPattern pattern = required_pattern(m);
   // The kind of the first layer decides for all.
   const int64_t dims = pattern.windowed(0) ? window_rope_dims(m) : m.rope_dims();
-  const WindowRopes ropes = window_ropes(m, spec, {.split_halves = true, .n_dims = dims},
-                                         {.split_halves = true,
-                                          .n_dims = dims,
-                                          .base = window_rope_base(m, 10000.0),
-                                          .scaled = false,
-                                          .keep_magnitude = true});
   const float out_scale = one_if_zero(m.number("attention.value_scale", 0.0F));
-  const FfnOf ffn = experts_where_routed(
-      m,
-      {.own_width = true, .router = RouterKind::kSigmoid, .selection_bias = Presence::kOptional});
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    auto mixer = attention(m, i,
-                           {.rope = ropes.of(pattern, i),
-                            .bias = Presence::kNever,
-                            .window = pattern.window(i),
-                            .sinks = Presence::kOptional});
-    mixer.out_scale = out_scale;
-    layer.mixer = std::move(mixer);
-    layer.ffn = ffn(i);
-  });
-  return spec;
+  return plain_decoder(m, rms_norm(m),
+                       {.whole = {.tie = Tie::kNever},
+                        .rope = {.split_halves = true, .n_dims = dims},
+                        .windows = pattern,
+                        .window_rope = own_window_rope(m, dims),
+                        .attention = {.bias = Presence::kNever, .sinks = Presence::kOptional},
+                        .ffn = experts_where_routed(m, {.own_width = true,
+                                                        .router = RouterKind::kSigmoid,
+                                                        .selection_bias = Presence::kOptional}),
+                        .adjust = [&](int64_t, LayerSpec& layer) {
+                          std::get<runtime::Attention>(layer.mixer).out_scale = out_scale;
+                        }});
 }
 
 }  // namespace llmrun::models

@@ -4,14 +4,12 @@
 namespace llmrun::models {
 
 ModelSpec build_phi2(ModelMetadata& m) {
-  const NormStyle style = layer_norm(m, Presence::kRequired);
-  return plain_decoder(
-      m, style,
-      {.whole = {.tie = Tie::kNever, .output_bias = Presence::kRequired},
-       .rope = {.split_halves = true},
-       .attention = {.out_bias = Presence::kRequired},
-       .ffn = every_layer_dense(m, plain_gelu()),
-       .adjust = [&](int64_t i, LayerSpec& layer) { parallel_norm(m, style, i, layer); }});
+  return plain_decoder(m, layer_norm(m, Presence::kRequired),
+                       {.whole = {.tie = Tie::kNever, .output_bias = Presence::kRequired},
+                        .norms = NormPlaces::kShared,
+                        .rope = {.split_halves = true},
+                        .attention = {.out_bias = Presence::kRequired},
+                        .ffn = every_layer_dense(m, plain_gelu())});
 }
 
 }  // namespace llmrun::models

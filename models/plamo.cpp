@@ -4,12 +4,10 @@
 namespace llmrun::models {
 
 ModelSpec build_plamo(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  return plain_decoder(
-      m, style,
-      {.whole = {.tie = Tie::kNever},
-       .rope = {.split_halves = true},
-       .adjust = [&](int64_t i, LayerSpec& layer) { parallel_norm(m, style, i, layer); }});
+  return plain_decoder(m, rms_norm(m),
+                       {.whole = {.tie = Tie::kNever},
+                        .norms = NormPlaces::kShared,
+                        .rope = {.split_halves = true}});
 }
 
 }  // namespace llmrun::models

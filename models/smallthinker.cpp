@@ -5,26 +5,23 @@
 namespace llmrun::models {
 
 ModelSpec build_smallthinker(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style);
-  const WindowRopes ropes = window_ropes(m, spec, {.split_halves = true});
   // The key only switches the windows on.
   const bool windows = window_size(m, 0) > 0;
-  const WindowPattern pattern(m, windows ? 4096 : 0, 4, WindowPattern::Full::kFirst);
   const MoeOptions experts{
       .own_width = true, .router = required_router(m), .activation = Activation::kRelu};
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    // The reference leaves rope to all layers of a model of four.
-    const bool turns = !windows || i % 4 != 0 || m.n_layers() == 4;
-    layer.mixer = attention(
-        m, i,
-        {.rope = turns ? ropes.of(pattern, i) : runtime::kNoRope, .window = pattern.window(i)});
-    auto ffn = moe_ffn(m, i, experts);
-    ffn.routes_layer_input = true;
-    layer.ffn = std::move(ffn);
-  });
-  return spec;
+  return plain_decoder(
+      m, rms_norm(m),
+      {.rope = {.split_halves = true},
+       .windows = WindowPattern(m, windows ? 4096 : 0, 4, WindowPattern::Full::kFirst),
+       .window_rope = RopeOptions{.split_halves = true, .base = window_rope_base(m)},
+       .ffn = every_layer_moe(m, experts),
+       .adjust = [&](int64_t i, LayerSpec& layer) {
+         std::get<runtime::MoeFfn>(layer.ffn).routes_layer_input = true;
+         // The reference leaves rope to all layers of a model of four.
+         if (windows && i % 4 == 0 && m.n_layers() != 4) {
+           std::get<runtime::Attention>(layer.mixer).rope = runtime::kNoRope;
+         }
+       }});
 }
 
 }  // namespace llmrun::models

@@ -4,15 +4,10 @@
 namespace llmrun::models {
 
 ModelSpec build_smollm3(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style);
-  const int rope = add_rope(m, spec, {});
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    layer.mixer = attention(m, i, {.rope = (i + 1) % 4 == 0 ? runtime::kNoRope : rope});
-    layer.ffn = dense_ffn(m, i);
-  });
-  return spec;
+  return plain_decoder(m, rms_norm(m), {.adjust = [](int64_t i, LayerSpec& layer) {
+                         if ((i + 1) % 4 != 0) return;
+                         std::get<runtime::Attention>(layer.mixer).rope = runtime::kNoRope;
+                       }});
 }
 
 }  // namespace llmrun::models

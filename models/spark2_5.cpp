@@ -4,19 +4,14 @@
 namespace llmrun::models {
 
 ModelSpec build_spark2_5(ModelMetadata& m) {
-  const NormStyle style = rms_norm(m);
-  ModelSpec spec = decoder(m, style);
-  const WindowRopes ropes = window_ropes(m, spec, {.split_halves = true},
-                                         {.split_halves = true, .n_dims = window_rope_dims(m)});
-  const WindowPattern pattern = required_pattern(m);
-  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
-    layer.mixer = attention(
-        m, i,
-        {.rope = ropes.of(pattern, i), .window = pattern.window(i), .gate = Activation::kSigmoid});
-    layer.ffn = dense_ffn(m, i, {.activation = Activation::kGelu});
-  });
-  return spec;
+  return plain_decoder(m, rms_norm(m),
+                       {.rope = {.split_halves = true},
+                        .windows = required_pattern(m),
+                        .window_rope = RopeOptions{.split_halves = true,
+                                                   .n_dims = window_rope_dims(m),
+                                                   .base = window_rope_base(m)},
+                        .attention = {.gate = Activation::kSigmoid},
+                        .ffn = every_layer_dense(m, {.activation = Activation::kGelu})});
 }
 
 }  // namespace llmrun::models

@@ -47,12 +47,28 @@ void apply_scales(ModelMetadata& m, ModelSpec& spec, const Scales& fallback) {
   for (LayerSpec& layer : spec.layers) layer.branch_scale = residual;
 }
 
+namespace {
+
+void place_norms(ModelMetadata& m, const NormStyle& style, const PlainOptions& options,
+                 int64_t layer, LayerSpec& to) {
+  if (options.norms == NormPlaces::kShared) return parallel_norm(m, style, layer, to);
+  if (options.norms != NormPlaces::kAfter) pre_norms(m, style, layer, to);
+  if (options.norms != NormPlaces::kBefore) {
+    post_norms(m, options.post_norm.value_or(style), layer, to);
+  }
+}
+
+}  // namespace
+
 ModelSpec plain_decoder(ModelMetadata& m, const NormStyle& style, const PlainOptions& options) {
   ModelSpec spec = decoder(m, style, options.whole);
+  const int rope = options.with_rope ? add_rope(m, spec, options.rope) : runtime::kNoRope;
+  const int window_rope = options.window_rope ? add_rope(m, spec, *options.window_rope) : rope;
   AttentionOptions attention_options = options.attention;
-  if (options.with_rope) attention_options.rope = add_rope(m, spec, options.rope);
   for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
-    pre_norms(m, style, i, layer);
+    place_norms(m, style, options, i, layer);
+    attention_options.window = options.windows ? options.windows->window(i) : 0;
+    attention_options.rope = attention_options.window > 0 ? window_rope : rope;
     layer.mixer = attention(m, i, attention_options);
     layer.ffn = options.ffn ? options.ffn(i) : dense_ffn(m, i);
     if (options.adjust) options.adjust(i, layer);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "models/common/attention.h"
 #include "models/common/feed_forward.h"
@@ -37,14 +38,24 @@ struct Scales {
 };
 void apply_scales(ModelMetadata& m, ModelSpec& spec, const Scales& fallback);
 
-// What most architectures are up to options: one rope for all layers, both norms before the
-// branches, which follow each other.
+enum class NormPlaces : uint8_t {
+  kBefore,  // attn_norm, ffn_norm
+  kAfter,   // post_attention_norm, post_ffw_norm
+  kBoth,
+  kShared,  // attn_norm, which both branches read side by side
+};
+
+// What most architectures are up to options.
 struct PlainOptions {
   DecoderOptions whole{};
-  bool with_rope = true;
+  NormPlaces norms = NormPlaces::kBefore;
+  std::optional<NormStyle> post_norm{};  // of the norms after the branches; none: as the others
+  bool with_rope = true;                 // false: no layer rotates, but for window_rope
   RopeOptions rope{};
-  AttentionOptions attention{};                       // its rope is filled in
-  FfnOf ffn{};                                        // empty: dense, with the default options
+  std::optional<WindowPattern> windows{};    // none: every layer sees everything
+  std::optional<RopeOptions> window_rope{};  // of layers with a window; none: as the others
+  AttentionOptions attention{};              // its rope and window are filled in
+  FfnOf ffn{};                               // empty: dense, with the default options
   std::function<void(int64_t, LayerSpec&)> adjust{};  // has the last word on each layer
 };
 ModelSpec plain_decoder(ModelMetadata& m, const NormStyle& style, const PlainOptions& options);

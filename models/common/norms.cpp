@@ -18,6 +18,11 @@ Norm norm(const NormStyle& style, const std::string& name, int64_t width) {
   return head_norm(style, name, 1, width);
 }
 
+Norm weightless_norm(NormStyle style, int64_t width) {
+  style.weight = Presence::kNever;
+  return norm(style, "", width);
+}
+
 Norm head_norm(const NormStyle& style, const std::string& name, int64_t n_heads, int64_t head_dim,
                bool per_head_weights) {
   Norm norm;

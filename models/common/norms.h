@@ -18,6 +18,8 @@ NormStyle rms_norm(ModelMetadata& m);
 NormStyle layer_norm(ModelMetadata& m, Presence bias);
 // Of rows of `width` values.
 Norm norm(const NormStyle& style, const std::string& name, int64_t width);
+// Of groups of `width` values, without weights.
+Norm weightless_norm(NormStyle style, int64_t width);
 // Of each head, with weights shared by all heads or (per_head_weights) each its own.
 Norm head_norm(const NormStyle& style, const std::string& name, int64_t n_heads, int64_t head_dim,
                bool per_head_weights = false);

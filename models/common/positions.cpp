@@ -115,6 +115,14 @@ double window_rope_base(ModelMetadata& m) {
   return window_rope_base(m, static_cast<double>(m.number("rope.freq_base", 10000.0F)));
 }
 
+RopeOptions own_window_rope(ModelMetadata& m, int64_t n_dims) {
+  return {.split_halves = true,
+          .n_dims = n_dims,
+          .base = window_rope_base(m, 10000.0),
+          .scaled = false,
+          .keep_magnitude = true};
+}
+
 void learned_positions(ModelMetadata& m, ModelSpec& spec) {
   spec.embedding.positions = tensor("position_embd.weight", {m.d_model(), m.context_length()});
   spec.max_positions = m.context_length();

@@ -31,6 +31,9 @@ int add_rope(ModelMetadata& m, ModelSpec& spec, const RopeOptions& options);
 RopeOptions sectioned_rope(ModelMetadata& m);
 // Halves, whose pairs follow sections when the file has rope.dimension_sections.
 RopeOptions halves_with_sections(ModelMetadata& m, runtime::RopeSections kind);
+// In halves, for layers with a window that have rope.freq_base_swa or 10000 as base and are not
+// scaled (but for attn_factor).
+RopeOptions own_window_rope(ModelMetadata& m, int64_t n_dims);
 // rope.dimension_count_swa, the rotated dims of layers with a window.
 int64_t window_rope_dims(ModelMetadata& m);
 // rope.freq_base_swa, the base of layers with a window.
