@@ -33,10 +33,19 @@ Result<void> check_eps(const std::optional<Norm>& norm, size_t layer) {
                     norm->eps);
 }
 
+// The rows of the output are the logits of the last tokens, of all of them but for qwen3tts.
+Result<void> check_head(const ModelSpec& spec) {
+  const int64_t n_rows = spec.head.output.n_out;
+  if (spec.head.first_token >= 0 && spec.head.first_token + n_rows == spec.n_vocab) return {};
+  return make_error(ErrorCode::kBadModel, "the output has {} rows from token {} on, of {} tokens",
+                    n_rows, spec.head.first_token, spec.n_vocab);
+}
+
 }  // namespace
 
 Result<void> check_spec(const ModelSpec& spec) {
   for (const Rope& rope : spec.ropes) LLMRUN_TRY(check_rope(rope));
+  LLMRUN_TRY(check_head(spec));
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const LayerSpec& layer = spec.layers[i];
     if (const auto* mixer = std::get_if<Attention>(&layer.mixer)) {

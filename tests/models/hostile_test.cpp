@@ -124,6 +124,31 @@ TEST(Hostile, EveryNumberOfEveryStoredModel) {
   EXPECT_GT(n_ran, 100U);
 }
 
+TEST(Hostile, KeysOfSingleArchitectures) {
+  const std::vector<std::pair<std::string, Changes>> cases = {
+      {"altered-nanbeige-loops", {.numbers = {{"nanbeige.num_loops", 0}}}},
+      {"altered-nanbeige-loops", {.numbers = {{"nanbeige.num_loops", 513}}}},
+      {"altered-nanbeige-loops", {.numbers = {{"nanbeige.num_loops", INT64_MAX}}}},
+      {"altered-llama4-experts", {.numbers = {{"llama4.interleave_moe_layer_step", 0}}}},
+      {"altered-llama4-experts", {.dropped = {"llama4.interleave_moe_layer_step"}}},
+      {"altered-maple-window", {.floats = {{"maple.swiglu_clamp_exp", NAN}}}},
+      {"altered-maple-window", {.dropped = {"maple.swiglu_clamp_exp"}}},
+      {"altered-maple-window", {.numbers = {{"maple.rope.dimension_count_swa", 10}}}},
+      {"altered-mimo2-window", {.dropped = {"mimo2.attention.sliding_window_pattern"}}},
+      {"altered-mimo2-window", {.dropped = {"mimo2.attention.sliding_window"}}},
+      {"altered-smallthinker-experts", {.dropped = {"smallthinker.expert_gating_func"}}},
+      {"altered-spark2-5-window", {.copies = {{"blk.0.attn_gate.weight", "blk.1.attn_q.weight"}}}},
+      {"altered-talkie-scales", {.dropped = {"blk.1.layer_output_scale.weight"}}},
+      {"altered-talkie-scales", {.floats = {{"talkie.logit_scale", NAN}}}},
+      {"altered-mpt-awq", {.copies = {{"blk.0.ffn.act.scales", "output_norm.weight"}}}},
+      {"altered-qwen2vl-sections", {.numbers = {{"qwen2vl.rope.dimension_sections", 4}}}},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(std::to_string(i) + ": " + cases[i].first);
+    EXPECT_EQ(error_of(cases[i].first, cases[i].second).code, ErrorCode::kBadModel);
+  }
+}
+
 TEST(Hostile, LatentAttention) {
   const std::map<std::string, std::vector<int64_t>> values = {
       {"deepseek2.attention.key_length_mla", {0, 8, 7, -1}},
