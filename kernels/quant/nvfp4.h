@@ -53,7 +53,7 @@ struct NVFP4 {
 
   // Half of the E4M3 value without its sign bit. Code 0x7f (NaN in E4M3) counts as 0; with the
   // sign bit set that exception does not hold, and 0xff is 240 (which no writer produces).
-  static float half_scale(uint8_t bits) {
+  static constexpr float half_scale(uint8_t bits) {
     if (bits == 0x7f) return 0.0F;
     if (bits == 0xff) return 240.0F;
     return 0.5F * float_from_e4m3(bits & 0x7f);

@@ -96,6 +96,10 @@ struct Simd {
     __builtin_memcpy(&v, p, sizeof(v));
     return v;
   }
+  // table[index] in each lane.
+  static Words gather(const uint32_t* table, Words index) {
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(table), index, 4);
+  }
   // The 32 bits at rows[r] + offset.
   static Words load_words(const uint8_t* const* rows, int64_t offset) {
     return _mm256_setr_epi32(load_32(rows[0] + offset), load_32(rows[1] + offset),

@@ -78,6 +78,9 @@ struct Simd {
     out[2] = _mm512_unpacklo_epi64(c, d);
     out[3] = _mm512_unpackhi_epi64(c, d);
   }
+  static Words gather(const uint32_t* table, Words index) {
+    return _mm512_i32gather_epi32(index, table, 4);
+  }
   static Words load_words(const uint8_t* const* rows, int64_t offset) {
     int32_t v[kLanes];
     for (int r = 0; r < kLanes; ++r) __builtin_memcpy(&v[r], rows[r] + offset, sizeof(v[r]));

@@ -75,6 +75,11 @@ struct Simd {
   static void load_transposed(const uint8_t* const* rows, int64_t offset, Words* out) {
     for (int j = 0; j < 4; ++j) out[j] = load_words(rows, offset + 4 * j);
   }
+  static Words gather(const uint32_t* table, Words index) {
+    uint32_t v[kLanes];
+    for (int r = 0; r < kLanes; ++r) v[r] = table[index[r]];
+    return load(v);
+  }
   static Words load_words(const uint8_t* const* rows, int64_t offset) {
     uint32_t v[kLanes];
     for (int r = 0; r < kLanes; ++r) __builtin_memcpy(&v[r], rows[r] + offset, sizeof(v[r]));
