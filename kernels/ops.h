@@ -239,11 +239,12 @@ struct AttentionParams {
   int64_t first_position = 0;
   int64_t n_keys = 0;  // keys in the cache (causal: at most first_position + n_tokens)
   bool causal = true;  // false: every query sees all n_keys
-  int64_t window = 0;  // > 0: key k is visible to query p when p - k < window
-  int64_t chunk = 0;   // > 0: only keys of the same chunk (p / chunk == k / chunk)
+  // > 0: key k is visible to query p when p - k < window; not causal: when |p - k| <= window / 2.
+  int64_t window = 0;
+  int64_t chunk = 0;  // > 0: only keys of the same chunk (p / chunk == k / chunk)
   float scale = 1.0F;
   float soft_cap = 0.0F;                // > 0: score = cap * tanh(score / cap), after scale
-  const float* alibi_slopes = nullptr;  // [n_heads]: score -= slope * (p - k)
+  const float* alibi_slopes = nullptr;  // [n_heads]: score -= slope * |p - k|
   const float* sinks = nullptr;         // [n_heads]: one more logit in the denominator
 };
 

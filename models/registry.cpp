@@ -8,6 +8,7 @@
 
 #include "base/edit_distance.h"
 #include "base/error.h"
+#include "models/common/encoder.h"
 #include "runtime/model_metadata.h"
 #include "runtime/rope_override.h"
 #include "runtime/spec_check.h"
@@ -69,6 +70,7 @@ Result<ModelSpec> build_spec(const gguf::File& file, const RopeOverride& rope) {
   ModelMetadata metadata(file, rope);
   LLMRUN_TRY(metadata.status());
   ModelSpec spec = entry->build(metadata);
+  read_embedding_head(metadata, spec);
   LLMRUN_TRY(metadata.status());
   LLMRUN_TRY(runtime::check_spec(spec));
   LLMRUN_TRY(runtime::check_followed(spec, rope));

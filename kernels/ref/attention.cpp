@@ -38,7 +38,8 @@ std::byte* cache_row(std::span<std::byte* const> pages, CacheType type, int64_t 
 
 bool visible(const AttentionParams& p, int64_t query, int64_t key) {
   if (p.causal && key > query) return false;
-  if (p.window > 0 && query - key >= p.window) return false;
+  if (p.window > 0 && p.causal && query - key >= p.window) return false;
+  if (p.window > 0 && !p.causal && std::abs(query - key) > p.window / 2) return false;
   return p.chunk <= 0 || query / p.chunk == key / p.chunk;
 }
 
@@ -64,7 +65,8 @@ void attend(const AttentionParams& p, int64_t t, int64_t head) {
     const auto cap = static_cast<double>(p.soft_cap);
     if (cap > 0) score = cap * std::tanh(score / cap);
     if (p.alibi_slopes != nullptr) {
-      score -= static_cast<double>(p.alibi_slopes[head]) * static_cast<double>(query - key);
+      score -=
+          static_cast<double>(p.alibi_slopes[head]) * static_cast<double>(std::abs(query - key));
     }
     scores[static_cast<size_t>(key)] = score;
     highest = std::max(highest, score);

@@ -20,6 +20,12 @@ struct Chunk {
   WantedLogits logits = WantedLogits::kLast;
 };
 
+// A text to embed. Of a pair (rerankers) the tokens from second_text on are of the second text.
+struct EmbedInput {
+  std::span<const TokenId> tokens;
+  int64_t second_text = INT64_MAX;
+};
+
 struct Batch {
   std::vector<Chunk> chunks;
   [[nodiscard]] int64_t n_tokens() const {
@@ -36,6 +42,16 @@ struct Logits {
   int64_t n_vocab = 0;
   [[nodiscard]] std::span<const float> row(int64_t i) const {
     return {data + i * n_vocab, static_cast<size_t>(n_vocab)};
+  }
+};
+
+// Rows of float32 in the order of the inputs, valid until the next pass.
+struct Embeddings {
+  const float* data = nullptr;
+  int64_t n_rows = 0;
+  int64_t width = 0;
+  [[nodiscard]] std::span<const float> row(int64_t i) const {
+    return {data + i * width, static_cast<size_t>(width)};
   }
 };
 

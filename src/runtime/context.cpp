@@ -11,7 +11,7 @@ namespace llmrun::runtime {
 namespace {
 
 struct Memory {
-  std::unique_ptr<kernels::Buffer> arena, host, logits;
+  std::unique_ptr<kernels::Buffer> arena, host, output;
 };
 
 class ContextImpl final : public Context {
@@ -56,6 +56,7 @@ class ContextImpl final : public Context {
   }
 
   Result<Logits> forward(const Batch& batch) override;
+  Result<Embeddings> embed(std::span<const EmbedInput> texts) override;
 
  private:
   [[nodiscard]] Result<void> check_open(SequenceId sequence) const {
@@ -66,6 +67,11 @@ class ContextImpl final : public Context {
   [[nodiscard]] Result<void> check_room(const Batch& batch) const;
   // Fills chunks_; returns the number of logits rows.
   Result<int64_t> lay_out(const Batch& batch);
+  // Runs `work(pass)` on what lay_out() laid out. `texts` is empty, or beside the chunks.
+  template <typename Work>
+  Result<void> run(const Batch& batch, std::span<const EmbedInput> texts, const Work& work);
+  Result<Embeddings> embed_chunks(const Batch& batch, std::span<const EmbedInput> texts);
+  [[nodiscard]] float* output() const { return reinterpret_cast<float*>(memory_.output->data()); }
 
   const LoadedModel& model_;
   ContextOptions options_;
@@ -171,8 +177,9 @@ void fill_missing(float* logits, int64_t n_rows, const ModelSpec& spec) {
   }
 }
 
-Result<Logits> ContextImpl::forward(const Batch& batch) {
-  LLMRUN_ASSIGN(const int64_t n_logits, lay_out(batch));
+template <typename Work>
+Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> texts,
+                              const Work& work) {
   LLMRUN_TRY(check_room(batch));
   const int64_t n_tokens = chunks_.back().first_row + chunks_.back().n_rows;
 
@@ -180,11 +187,15 @@ Result<Logits> ContextImpl::forward(const Batch& batch) {
   Arena host(memory_.host->data(), memory_.host->size());
   auto* const ids = host.array<int32_t>(n_tokens);
   auto* const positions = host.array<int32_t>(n_tokens);
+  auto* const token_types = host.array<int32_t>(n_tokens);
+  const TensorDecl& types = model_.spec.embedding.token_types;
+  const int32_t second = types.declared() && types.shape[1] > 1 ? 1 : 0;
   for (size_t i = 0; i < chunks_.size(); ++i) {
     const PassChunk& chunk = chunks_[i];
     std::copy(batch.chunks[i].tokens.begin(), batch.chunks[i].tokens.end(), ids + chunk.first_row);
     for (int64_t t = 0; t < chunk.n_rows; ++t) {
       positions[chunk.first_row + t] = static_cast<int32_t>(chunk.first_position + t);
+      token_types[chunk.first_row + t] = !texts.empty() && t >= texts[i].second_text ? second : 0;
     }
     cache_.append(chunk.sequence, chunk.n_rows);
   }
@@ -202,16 +213,58 @@ Result<Logits> ContextImpl::forward(const Batch& batch) {
             .n_tokens = n_tokens,
             .chunks = chunks_,
             .ids = {ids, static_cast<size_t>(n_tokens)},
-            .positions = {positions, static_cast<size_t>(n_tokens)}};
-  auto* const logits = reinterpret_cast<float*>(memory_.logits->data());
-  const int64_t n_vocab = model_.spec.n_vocab;
-  run_forward(pass, {logits, n_logits, n_vocab, n_vocab});
+            .positions = {positions, static_cast<size_t>(n_tokens)},
+            .token_types = {token_types, static_cast<size_t>(n_tokens)}};
+  work(pass);
   if (!arena.fits() || !host.fits()) {
     return make_error(ErrorCode::kInternal, "a pass of {} tokens took more memory than planned",
                       n_tokens);
   }
-  fill_missing(logits, n_logits, model_.spec);
-  return Logits{logits, n_logits, n_vocab};
+  return {};
+}
+
+Result<Logits> ContextImpl::forward(const Batch& batch) {
+  if (options_.pooling) {
+    return make_error(ErrorCode::kUsage, "this context was opened for vectors and has no logits");
+  }
+  LLMRUN_ASSIGN(const int64_t n_logits, lay_out(batch));
+  const int64_t n_vocab = model_.spec.n_vocab;
+  LLMRUN_TRY(run(batch, {}, [&](Pass& pass) {
+    run_forward(pass, {output(), n_logits, n_vocab, n_vocab});
+  }));
+  fill_missing(output(), n_logits, model_.spec);
+  return Logits{output(), n_logits, n_vocab};
+}
+
+Result<Embeddings> ContextImpl::embed(std::span<const EmbedInput> texts) {
+  if (!options_.pooling) {
+    return make_error(ErrorCode::kUsage, "this context was opened for logits and has no vectors");
+  }
+  Batch batch;
+  Result<Embeddings> rows;
+  for (const EmbedInput& text : texts) {
+    const auto sequence = open_sequence();
+    if (!sequence) {
+      rows = tl::unexpected(sequence.error());
+      break;
+    }
+    batch.chunks.push_back({*sequence, text.tokens, WantedLogits::kNone});
+  }
+  if (rows) rows = embed_chunks(batch, texts);
+  for (const Chunk& chunk : batch.chunks) close_sequence(chunk.sequence);
+  return rows;
+}
+
+Result<Embeddings> ContextImpl::embed_chunks(const Batch& batch,
+                                             std::span<const EmbedInput> texts) {
+  LLMRUN_TRY(lay_out(batch));
+  const int64_t width = pooled_width(model_.spec, *options_.pooling);
+  const int64_t n_rows =
+      options_.pooling == Pooling::kNone ? batch.n_tokens() : static_cast<int64_t>(texts.size());
+  LLMRUN_TRY(run(batch, texts, [&](Pass& pass) {
+    run_pooled(pass, *options_.pooling, {output(), n_rows, width, width});
+  }));
+  return Embeddings{output(), n_rows, width};
 }
 
 }  // namespace
@@ -222,10 +275,10 @@ Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const Co
   Memory memory;
   LLMRUN_ASSIGN(memory.arena, backend.allocate(plan.arena_bytes));
   LLMRUN_ASSIGN(memory.host, backend.allocate(plan.host_bytes));
-  LLMRUN_ASSIGN(memory.logits, backend.allocate(plan.logits_bytes));
+  LLMRUN_ASSIGN(memory.output, backend.allocate(plan.output_bytes));
   if (plan.options.commit) {
     for (kernels::Buffer* buffer :
-         {kv.get(), memory.arena.get(), memory.host.get(), memory.logits.get()}) {
+         {kv.get(), memory.arena.get(), memory.host.get(), memory.output.get()}) {
       buffer->commit();
     }
   }

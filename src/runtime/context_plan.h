@@ -17,8 +17,10 @@ struct ContextPlan {
   uint64_t kv_bytes = 0;
   uint64_t arena_bytes = 0;
   uint64_t host_bytes = 0;
-  uint64_t logits_bytes = 0;
+  uint64_t output_bytes = 0;
   uint64_t workspace_bytes = 0;
+  int64_t output_rows = 0;  // of logits, or of vectors
+  int64_t output_width = 0;
   int64_t max_rows = 0;   // of one product; experts multiply the tokens
   int64_t max_width = 0;  // of a product's input
 };
@@ -26,7 +28,6 @@ struct ContextPlan {
 Result<ContextPlan> plan_context(const ModelSpec& spec, const Weights& weights,
                                  const PositionTables& tables, const kernels::Backend& backend,
                                  const ContextOptions& wanted);
-MemoryPlan describe(const ContextPlan& plan, const ModelSpec& spec, const Weights& weights,
-                    const PositionTables& tables);
+MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const PositionTables& tables);
 
 }  // namespace llmrun::runtime

@@ -20,6 +20,13 @@ void embed(Pass& pass, Rows x) {
         {.table = pass.weights.matrix(embedding.positions), .ids = pass.positions, .y = learned});
     pass.ops.add({.x = learned, .y = x});
   }
+  if (Weights::has(embedding.token_types)) {
+    const ArenaScope scope(pass.arena);
+    const Rows types = pass.arena.rows(pass.n_tokens, x.width);
+    pass.ops.embed(
+        {.table = pass.weights.matrix(embedding.token_types), .ids = pass.token_types, .y = types});
+    pass.ops.add({.x = types, .y = x});
+  }
   if (embedding.norm) apply_norm(pass, *embedding.norm, x, x);
 }
 
@@ -54,15 +61,17 @@ bool run_block(Pass& pass, const Ffn& ffn, ConstRows x, Rows y) {
   return true;
 }
 
-// x += scale * post_norm(block(input))
+// x += scale * post_norm(block(input)), or x = post_norm(x + scale * block(input))
 template <typename Block>
-void add_branch(Pass& pass, const Block& block, const std::optional<Norm>& post_norm, float scale,
-                ConstRows input, Rows x) {
+void add_branch(Pass& pass, const LayerSpec& layer, const Block& block,
+                const std::optional<Norm>& post_norm, ConstRows input, Rows x) {
   const ArenaScope scope(pass.arena);
   const Rows branch = pass.arena.rows(pass.n_tokens, x.width);
   if (!run_block(pass, block, input, branch)) return;
-  if (post_norm) apply_norm(pass, *post_norm, branch, branch);
-  pass.ops.add({.x = branch, .y = x, .x_scale = scale});
+  const bool norms_sum = layer.residual == Residual::kPostNorm;
+  if (post_norm && !norms_sum) apply_norm(pass, *post_norm, branch, branch);
+  pass.ops.add({.x = branch, .y = x, .x_scale = layer.branch_scale});
+  if (post_norm && norms_sum) apply_norm(pass, *post_norm, x, x);
 }
 
 // The residual stream between two layers: what the loop over them keeps besides x.
@@ -147,7 +156,7 @@ void run_head(Pass& pass, Rows x, Rows logits) {
 
 }  // namespace
 
-void run_forward(Pass& pass, Rows logits) {
+Rows run_layers(Pass& pass) {
   const int64_t d_model = pass.spec.d_model;
   const Rows x = pass.arena.rows(pass.n_tokens, d_model);  // the residual stream
   const Rows mixer_buffer = pass.arena.rows(pass.n_tokens, d_model);
@@ -161,16 +170,18 @@ void run_forward(Pass& pass, Rows logits) {
     const ConstRows mixer_input = normed(pass, layer.mixer_norm, x, mixer_buffer);
     ConstRows ffn_input = mixer_input;
     if (parallel && layer.ffn_norm) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
-    add_branch(pass, layer.mixer, layer.mixer_post_norm, layer.branch_scale, mixer_input, x);
+    add_branch(pass, layer, layer.mixer, layer.mixer_post_norm, mixer_input, x);
     if (!parallel) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
-    add_branch(pass, layer.ffn, layer.ffn_post_norm, layer.branch_scale, ffn_input, x);
+    add_branch(pass, layer, layer.ffn, layer.ffn_post_norm, ffn_input, x);
     if (!std::holds_alternative<NoFfn>(layer.side_ffn)) {
       const ConstRows input = normed(pass, layer.side_norm, pass.layer_input, ffn_buffer);
-      add_branch(pass, layer.side_ffn, std::nullopt, layer.branch_scale, input, x);
+      add_branch(pass, layer, layer.side_ffn, std::nullopt, input, x);
     }
     stream.after(layer);
   }
-  run_head(pass, x, logits);
+  return x;
 }
+
+void run_forward(Pass& pass, Rows logits) { run_head(pass, run_layers(pass), logits); }
 
 }  // namespace llmrun::runtime

@@ -23,13 +23,15 @@ size_t section_bytes(int64_t n_heads, kernels::CacheType type, int64_t dim) {
 int64_t pages_for(int64_t n_tokens) { return (n_tokens + kPageTokens - 1) / kPageTokens; }
 }  // namespace
 
-KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type) {
+KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
+                   PageUse use) {
   KvLayout layout;
   for (const LayerSpec& layer : spec.layers) {
     const KvShape shape = kv_shape(layer);
-    const size_t k_offset = layout.page_bytes;
+    const size_t k_offset = use == PageUse::kPass ? 0 : layout.page_bytes;
     const size_t v_offset = k_offset + section_bytes(shape.n_kv_heads, k_type, shape.k_dim);
-    layout.page_bytes = v_offset + section_bytes(shape.n_kv_heads, v_type, shape.v_dim);
+    const size_t end = v_offset + section_bytes(shape.n_kv_heads, v_type, shape.v_dim);
+    layout.page_bytes = std::max(layout.page_bytes, end);
     layout.layers.push_back({shape, k_offset, v_offset});
   }
   return layout;

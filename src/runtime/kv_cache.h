@@ -27,7 +27,11 @@ struct KvLayout {
   std::vector<Layer> layers;
   size_t page_bytes = 0;
 };
-KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type);
+// What pages are for: kPass pages live for one pass that reads whole sequences, so that each layer
+// may write over the layer before it, and a page is as large as the largest layer only.
+enum class PageUse : uint8_t { kSequence, kPass };
+KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
+                   PageUse use = PageUse::kSequence);
 
 class KvCache {
  public:

@@ -38,6 +38,22 @@ Result<void> check(const char* name, int64_t value, int64_t min, int64_t max) {
   return make_error(ErrorCode::kUsage, "{} is {}, but must lie in {} to {}", name, value, min, max);
 }
 
+// Whether the model has what the options ask it for.
+Result<void> check_output(const ModelSpec& spec, const ContextOptions& options) {
+  if (!options.pooling && !spec.head.output.declared()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "a model of the architecture {} has no output layer, so it predicts no "
+                      "tokens; it turns texts into vectors (llmrun embed, llmrun rerank)",
+                      spec.architecture);
+  }
+  if (options.pooling == Pooling::kRank && !spec.embedding_head.classifier.output.declared()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "the model has no classifier (cls.output.weight), so it cannot score texts; "
+                      "take a reranker");
+  }
+  return {};
+}
+
 // Fills in what the options leave to the model.
 Result<ContextOptions> resolve(const ModelSpec& spec, ContextOptions options) {
   if (options.context_tokens == 0) options.context_tokens = spec.context_length;
@@ -45,6 +61,8 @@ Result<ContextOptions> resolve(const ModelSpec& spec, ContextOptions options) {
   LLMRUN_TRY(check("the context size", options.context_tokens, 1, kMaxContextTokens));
   LLMRUN_TRY(check("the number of sequences", options.max_sequences, 1, kMaxSequences));
   LLMRUN_TRY(check("the batch size", options.batch_tokens, 1, kMaxBatchTokens));
+  if (options.pooling)
+    options.batch_tokens = std::max(options.batch_tokens, options.context_tokens);
   LLMRUN_TRY(check("the number of logits rows", options.logits_rows, 1, kMaxBatchTokens));
   if (spec.max_positions > 0 && options.context_tokens > spec.max_positions) {
     return make_error(ErrorCode::kUsage,
@@ -53,6 +71,7 @@ Result<ContextOptions> resolve(const ModelSpec& spec, ContextOptions options) {
                       options.context_tokens, spec.max_positions);
   }
   options.logits_rows = std::min(options.logits_rows, options.batch_tokens);
+  LLMRUN_TRY(check_output(spec, options));
   return options;
 }
 
@@ -74,6 +93,64 @@ void measure_products(const ModelSpec& spec, ContextPlan& plan) {
   plan.max_rows = plan.options.batch_tokens * max_used;
 }
 
+// The pages of the cache.
+Result<void> plan_pages(const ModelSpec& spec, ContextPlan& plan) {
+  const ContextOptions& options = plan.options;
+  const PageUse use = options.pooling ? PageUse::kPass : PageUse::kSequence;
+  plan.kv = kv_layout(spec, options.k_type, options.v_type, use);
+  const int64_t per_sequence =
+      (options.context_tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
+  plan.n_pages = options.max_sequences * per_sequence;
+  if (options.pooling) {  // the texts of a pass share its tokens; each leaves a part of a page free
+    const int64_t full = options.batch_tokens / kernels::kPageTokens;
+    plan.n_pages = std::min(plan.n_pages, full + options.max_sequences);
+  }
+  const auto kv_bytes =
+      checked_mul(static_cast<uint64_t>(plan.n_pages), static_cast<uint64_t>(plan.kv.page_bytes));
+  if (plan.n_pages > INT32_MAX || !kv_bytes || *kv_bytes > INT64_MAX) {
+    return make_error(ErrorCode::kOutOfMemory,
+                      "{} sequences of {} tokens need more memory than any machine has; ask for a "
+                      "smaller context",
+                      options.max_sequences, options.context_tokens);
+  }
+  plan.kv_bytes = *kv_bytes;
+  return {};
+}
+
+// What one pass takes and gives: runs it on arenas that only measure.
+void measure_pass(const ModelSpec& spec, const Weights& weights, const PositionTables& tables,
+                  ContextPlan& plan) {
+  const ContextOptions& options = plan.options;
+  NullOps ops;
+  Arena arena, host;
+  Pass pass{.spec = spec,
+            .weights = weights,
+            .frequencies = tables.frequencies,
+            .alibi = tables.alibi,
+            .ops = ops,
+            .arena = arena,
+            .host = host,
+            .n_tokens = options.batch_tokens};
+  // Ids, positions and token types, as the context lays them out.
+  for (int i = 0; i < 3; ++i) host.array<int32_t>(options.batch_tokens);
+  plan.output_rows = options.logits_rows;
+  plan.output_width = spec.n_vocab;
+  if (options.pooling) {
+    plan.output_rows =
+        options.pooling == Pooling::kNone ? options.batch_tokens : options.max_sequences;
+    plan.output_width = pooled_width(spec, *options.pooling);
+  }
+  const Rows output{nullptr, plan.output_rows, plan.output_width, plan.output_width};
+  if (options.pooling) {
+    run_pooled(pass, *options.pooling, output);
+  } else {
+    run_forward(pass, output);
+  }
+  plan.arena_bytes = arena.peak();
+  plan.host_bytes = host.peak();
+  plan.output_bytes = static_cast<uint64_t>(plan.output_rows * plan.output_width) * sizeof(float);
+}
+
 std::string kv_detail(const ContextPlan& plan) {
   return fmt::format("{} sequences x {} tokens in {} pages of {} tokens, {} bytes each",
                      plan.options.max_sequences, plan.options.context_tokens, plan.n_pages,
@@ -93,47 +170,14 @@ Result<ContextPlan> plan_context(const ModelSpec& spec, const Weights& weights,
                                  const ContextOptions& wanted) {
   ContextPlan plan;
   LLMRUN_ASSIGN(plan.options, resolve(spec, wanted));
-  const ContextOptions& options = plan.options;
-
-  plan.kv = kv_layout(spec, options.k_type, options.v_type);
-  const int64_t per_sequence =
-      (options.context_tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
-  plan.n_pages = options.max_sequences * per_sequence;
-  const auto kv_bytes =
-      checked_mul(static_cast<uint64_t>(plan.n_pages), static_cast<uint64_t>(plan.kv.page_bytes));
-  if (plan.n_pages > INT32_MAX || !kv_bytes || *kv_bytes > INT64_MAX) {
-    return make_error(ErrorCode::kOutOfMemory,
-                      "{} sequences of {} tokens need more memory than any machine has; ask for a "
-                      "smaller context",
-                      options.max_sequences, options.context_tokens);
-  }
-  plan.kv_bytes = *kv_bytes;
-
-  NullOps ops;
-  Arena arena, host;
-  Pass pass{.spec = spec,
-            .weights = weights,
-            .frequencies = tables.frequencies,
-            .alibi = tables.alibi,
-            .ops = ops,
-            .arena = arena,
-            .host = host,
-            .n_tokens = options.batch_tokens};
-  host.array<int32_t>(options.batch_tokens);  // ids and positions, as in forward()
-  host.array<int32_t>(options.batch_tokens);
-  run_forward(
-      pass,
-      {.data = nullptr, .n = options.logits_rows, .width = spec.n_vocab, .stride = spec.n_vocab});
-  plan.arena_bytes = arena.peak();
-  plan.host_bytes = host.peak();
-  plan.logits_bytes = static_cast<uint64_t>(options.logits_rows * spec.n_vocab) * sizeof(float);
+  LLMRUN_TRY(plan_pages(spec, plan));
+  measure_pass(spec, weights, tables, plan);
   measure_products(spec, plan);
   plan.workspace_bytes = backend.workspace_bytes(plan.max_rows, plan.max_width);
   return plan;
 }
 
-MemoryPlan describe(const ContextPlan& plan, const ModelSpec& spec, const Weights& weights,
-                    const PositionTables& tables) {
+MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const PositionTables& tables) {
   const ContextOptions& options = plan.options;
   MemoryPlan result;
   result.context_tokens = options.context_tokens;
@@ -148,8 +192,13 @@ MemoryPlan describe(const ContextPlan& plan, const ModelSpec& spec, const Weight
   add("KV cache", plan.kv_bytes, kv_detail(plan));
   add("activations", plan.arena_bytes,
       fmt::format("one forward pass of {} tokens", options.batch_tokens));
-  add("logits", plan.logits_bytes,
-      fmt::format("{} rows x {} tokens of vocabulary", options.logits_rows, spec.n_vocab));
+  if (options.pooling) {
+    add("vectors", plan.output_bytes,
+        fmt::format("{} rows of {} values", plan.output_rows, plan.output_width));
+  } else {
+    add("logits", plan.output_bytes,
+        fmt::format("{} rows x {} tokens of vocabulary", plan.output_rows, plan.output_width));
+  }
   add("backend workspace", plan.workspace_bytes,
       fmt::format("products of up to {} rows of {} values", plan.max_rows, plan.max_width));
   add("bookkeeping", plan.host_bytes, "ids, positions and expert choices of a batch");

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kernels/ops.h"
+#include "llmrun/embedding_options.h"
 
 namespace llmrun::runtime {
 
@@ -17,6 +19,9 @@ struct ContextOptions {
   // Most rows of logits one forward pass gives; 0: batch_tokens. Whoever wants the last row of
   // each sequence only saves memory with max_sequences: a row has n_vocab floats.
   int64_t logits_rows = 0;
+  // Set: a context for embed(), in which context_tokens is the longest text and max_sequences the
+  // most texts of one pass. It keeps no cache between passes and gives no logits.
+  std::optional<Pooling> pooling = std::nullopt;
   kernels::CacheType k_type = kernels::CacheType::kF16;
   kernels::CacheType v_type = kernels::CacheType::kF16;
   bool commit = false;  // take all memory from the system at once, see kernels::Buffer::commit

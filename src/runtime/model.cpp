@@ -19,7 +19,7 @@ class ModelImpl final : public Model {
 
   [[nodiscard]] Result<MemoryPlan> plan(const ContextOptions& options) const override {
     LLMRUN_ASSIGN(const ContextPlan plan, plan_for(options));
-    return describe(plan, loaded_.spec, loaded_.weights, loaded_.tables);
+    return describe(plan, loaded_.weights, loaded_.tables);
   }
   Result<std::unique_ptr<Context>> new_context(const ContextOptions& options) override {
     LLMRUN_ASSIGN(const ContextPlan plan, plan_for(options));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,11 @@ class Context {
   // kContextOverflow names the tokens needed and available; nothing is changed then.
   // Any way to cut a prompt into batches gives the same logits, bit for bit.
   virtual Result<Logits> forward(const Batch& batch) = 0;
+
+  // Only with options().pooling: reads every text whole, in one pass, and gives a row for each (one
+  // per token with Pooling::kNone). At most options().max_sequences texts of batch_tokens tokens in
+  // all. A text's rows are the same, bit for bit, whatever texts are read beside it.
+  virtual Result<Embeddings> embed(std::span<const EmbedInput> texts) = 0;
 };
 
 }  // namespace llmrun::runtime

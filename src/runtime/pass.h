@@ -52,9 +52,10 @@ struct Pass {
   kernels::CacheType v_type = kernels::CacheType::kF16;
   int64_t n_tokens = 0;
   std::span<const PassChunk> chunks{};
-  std::span<const int32_t> ids{};        // [n_tokens]
-  std::span<const int32_t> positions{};  // [n_tokens]
-  size_t layer = 0;                      // the one being run
+  std::span<const int32_t> ids{};          // [n_tokens]
+  std::span<const int32_t> positions{};    // [n_tokens]
+  std::span<const int32_t> token_types{};  // [n_tokens]; 1: the second text of a pair
+  size_t layer = 0;                        // the one being run
   // The residual stream before the layer's mixer; only where reads_layer_input().
   Rows layer_input{};
 
@@ -104,7 +105,12 @@ void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y);
 
 // ---- the pass ----------------------------------------------------------------------------------
 
+// Embeds the tokens and runs all layers; the residual stream [n_tokens, d_model].
+Rows run_layers(Pass& pass);
 // Runs the whole model; `logits` has a row for each row the chunks want.
 void run_forward(Pass& pass, Rows logits);
+// The same up to the hidden states, from which one row per chunk is made (kNone: one per token):
+// y is [rows, pooled_width()].
+void run_pooled(Pass& pass, Pooling pooling, Rows y);
 
 }  // namespace llmrun::runtime

@@ -80,6 +80,7 @@ void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
   const Walker walk(visit);
   walk.matrix(spec.embedding.table);
   walk.matrix(spec.embedding.positions);
+  walk.matrix(spec.embedding.token_types);
   walk(spec.embedding.norm);
   for (Rope& rope : spec.ropes) walk(rope);
   for (LayerSpec& layer : spec.layers) {
@@ -97,6 +98,18 @@ void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
   if (spec.two_states) walk.vector(spec.two_states->initial_low);
   walk(spec.head.norm);
   walk(spec.head.output);
+  for (Linear& dense : spec.embedding_head.dense) walk(dense);
+  Classifier& classifier = spec.embedding_head.classifier;
+  walk(classifier.dense);
+  walk(classifier.norm);
+  walk(classifier.output);
+}
+
+int64_t pooled_width(const ModelSpec& spec, Pooling pooling) {
+  const EmbeddingHead& head = spec.embedding_head;
+  if (pooling == Pooling::kRank) return head.classifier.output.n_out;
+  if (pooling == Pooling::kNone || head.dense.empty()) return spec.d_model;
+  return head.dense.back().n_out;
 }
 
 KvShape kv_shape(const LayerSpec& layer) {

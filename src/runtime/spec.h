@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/ops.h"
+#include "llmrun/embedding_options.h"
 
 namespace llmrun::runtime {
 
@@ -117,7 +118,8 @@ struct Attention {
   int rope = kNoRope;
   float scale = 1.0F;              // of the scores: 1/sqrt(k_dim); granite: a key
   float soft_cap = 0.0F;           // gemma2: 50
-  int64_t window = 0;              // keys a query sees, itself included; 0: all
+  int64_t window = 0;              // keys a query sees, itself included; 0: all. Not causal: half
+                                   // of it to either side
   int64_t chunk = 0;               // llama4: 8192
   float clamp_qkv = 0.0F;          // dbrx, olmo, mpt
   float alibi_max_bias = 0.0F;     // bloom, refact: 8
@@ -222,6 +224,8 @@ enum class Residual : uint8_t {
   // x += mixer(norm(x)) + ffn(norm(x)) with both norms of the same x; without an ffn_norm the
   // feed-forward reads the mixer's normed input.
   kParallel,
+  // x = post_norm(x + mixer(x)); x = post_norm(x + ffn(x))  (BERT)
+  kPostNorm,
 };
 
 // hrm_text: which of the two states the output of a stack of layers replaces.
@@ -255,18 +259,36 @@ struct Embedding {
   TensorDecl table;          // [d_model, n_vocab]
   float scale = 1.0F;        // gemma: sqrt(d_model); granite: a key
   TensorDecl positions;      // gpt2: learned positions [d_model, n_positions]
+  TensorDecl token_types;    // bert: first or second text of a pair [d_model, n_types]
   std::optional<Norm> norm;  // bloom
 };
 
 struct Head {
   std::optional<Norm> norm;
-  Linear output;  // [d_model, n_vocab]; names the embedding table when tied
+  // [d_model, n_vocab]; names the embedding table when tied; not declared: gives vectors only
+  // (bert)
+  Linear output;
   // qwen3tts: the output has fewer rows than there are tokens. They belong to the tokens from this
   // one on; the logits of those before are -infinity.
   int64_t first_token = 0;
   bool tied = false;
   float logit_scale = 1.0F;
   float soft_cap = 0.0F;  // gemma2: 30
+};
+
+// The score of a pooled vector (rerankers): output(norm(activation(dense x))).
+struct Classifier {
+  Linear dense;  // not declared: the vector itself goes to `output`
+  Activation activation = Activation::kTanh;
+  std::optional<Norm> norm;
+  Linear output;  // [d, n_labels]; not declared: the model scores nothing
+};
+
+// How the hidden states of a text become a vector or a score.
+struct EmbeddingHead {
+  std::optional<Pooling> pooling;  // what the file recommends
+  std::vector<Linear> dense;       // of the pooled vector, one after the other (gemma-embedding)
+  Classifier classifier;
 };
 
 struct ModelSpec {
@@ -276,18 +298,22 @@ struct ModelSpec {
   int64_t d_model = 0;
   int64_t context_length = 0;  // what the model was trained for
   int64_t max_positions = 0;   // > 0: positions end there (learned positions); 0: no hard end
-  bool causal = true;          // false: every token sees the whole sequence (diffusion models)
+  bool causal = true;  // false: every token sees the whole sequence (diffusion models, encoders)
   Embedding embedding;
   std::vector<Rope> ropes;
   std::vector<LayerSpec> layers;
   std::optional<TwoStates> two_states;
   Head head;
+  EmbeddingHead embedding_head;
 };
 
 // Calls visit(tensor, is_matrix) for every declared tensor of the spec: matrices are multiplied or
 // looked up by row and stay in the file's type, the others are used as float32 vectors.
 using TensorVisitor = std::function<void(TensorDecl& tensor, bool is_matrix)>;
 void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit);
+
+// Values of one row that pooling gives: of an embedding, or the labels of a classifier.
+[[nodiscard]] int64_t pooled_width(const ModelSpec& spec, Pooling pooling);
 
 // What the KV cache keeps of one token in a layer: n_kv_heads rows of k_dim and of v_dim values.
 struct KvShape {

@@ -72,6 +72,10 @@ class FakeContext final : public runtime::Context {
     return runtime::Logits{logits_.data(), n_rows, n_vocab_};
   }
 
+  Result<runtime::Embeddings> embed(std::span<const runtime::EmbedInput>) override {
+    return make_error(ErrorCode::kUnsupported, "no vectors here");
+  }
+
   bool is_recurrent = false;
   int fail_after = -1;  // forward passes until one fails; negative: never
   // Of every pass: sequence and number of tokens of each chunk.

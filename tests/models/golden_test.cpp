@@ -15,6 +15,7 @@ using testing::kIds;
 constexpr double kLimit = 5e-6;
 
 const std::string kStored = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs";
+const std::string kEncoders = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/encoders";
 const std::string kShared = std::string(LLMRUN_SHARED_DIR) + "/golden/archs";
 
 // The normalised error of one model on one backend.
@@ -78,8 +79,10 @@ TEST(Golden, AllArchitecturesOnTheCpu) {
 TEST(Golden, EveryRegisteredArchitectureHasAModel) {
   if (!std::filesystem::exists(kShared)) GTEST_SKIP() << "skipped: no ../shared";
   std::set<std::string> in_files;
-  for (const std::string& stem : testing::models_in(kShared)) {
-    in_files.insert(testing::architecture_of(stem + ".gguf"));
+  for (const std::string& folder : {kShared, kEncoders}) {
+    for (const std::string& stem : testing::models_in(folder)) {
+      in_files.insert(testing::architecture_of(stem + ".gguf"));
+    }
   }
   for (const std::string_view name : models::registered_architectures()) {
     EXPECT_TRUE(in_files.contains(std::string(name))) << name;

@@ -167,6 +167,32 @@ TEST(Hostile, LatentAttention) {
   }
 }
 
+TEST(Hostile, Encoders) {
+  const std::map<std::string, std::vector<int64_t>> values = {
+      {"bert.pooling_type", {-1, 5}},
+      {"bert.attention.head_count", {0, 3}},
+      {"bert.context_length", {0, 63, 65}},  // position_embd has 64 rows
+      {"bert.embedding_length", {31, 64}},
+  };
+  for (const auto& [key, numbers] : values) {
+    for (const int64_t number : numbers) {
+      SCOPED_TRACE(key + " = " + std::to_string(number));
+      EXPECT_EQ(error_of("../encoders/bert", {.numbers = {{key, number}}}).code,
+                ErrorCode::kBadModel);
+    }
+  }
+  for (const char* name : {"token_embd_norm.weight", "token_embd_norm.bias", "position_embd.weight",
+                           "blk.1.layer_output_norm.weight"}) {
+    EXPECT_THAT(error_of("../encoders/bert", {.dropped = {name}}).message, HasSubstr(name));
+  }
+  // Classifiers whose layers do not fit each other, or the model.
+  for (const char* name : {"cls.weight", "cls.output.weight", "cls.bias"}) {
+    EXPECT_EQ(
+        error_of("../encoders/bert-reranker", {.copies = {{name, "position_embd.weight"}}}).code,
+        ErrorCode::kBadModel);
+  }
+}
+
 TEST(Hostile, WrongTypesOfKeys) {
   EXPECT_THAT(error_of("llama-dense", {.texts = {{"llama.block_count", "two"}}}).message,
               HasSubstr("llama.block_count"));

@@ -73,6 +73,40 @@ TEST_P(Plan, IsWhatIsAllocated) {
   EXPECT_EQ(backend.n_allocations, before);
 }
 
+// A context for vectors: the pages hold one layer, the rows are those of pooling.
+TEST(PlanOfVectors, IsWhatIsAllocated) {
+  const std::string folder = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/encoders/";
+  for (const std::string name : {"bert-reranker", "gemma-embedding", "nomic-bert-moe"}) {
+    for (const Pooling pooling : {Pooling::kNone, Pooling::kMean, Pooling::kRank}) {
+      if (pooling == Pooling::kRank && name != "bert-reranker") continue;
+      SCOPED_TRACE(name + " " + std::to_string(static_cast<int>(pooling)));
+      CountingBackend backend(testing::cpu_backend());
+      auto tiny = testing::open_tiny(folder + name + ".gguf", backend);
+      ASSERT_TRUE(tiny);
+      runtime::ContextOptions options;
+      options.pooling = pooling;
+      options.context_tokens = 30;
+      options.max_sequences = 3;
+      options.batch_tokens = 60;
+      const auto plan = tiny->model->plan(options);
+      ASSERT_TRUE(plan) << plan.error().message;
+      auto context = tiny->model->new_context(options);
+      ASSERT_TRUE(context) << context.error().message;
+      uint64_t mapped = 0;
+      for (const auto& item : plan->items) {
+        if (item.component == "weights (mapped file)") mapped = item.bytes;
+      }
+      EXPECT_EQ(plan->total_bytes() - mapped, backend.allocated + backend.reserved);
+      const size_t before = backend.n_allocations;
+      const std::vector<runtime::EmbedInput> texts(2, runtime::EmbedInput{kIds});
+      const auto rows = (*context)->embed(texts);  // checks that the arena sufficed
+      ASSERT_TRUE(rows) << rows.error().message;
+      EXPECT_EQ(rows->n_rows, pooling == Pooling::kNone ? 48 : 2);
+      EXPECT_EQ(backend.n_allocations, before);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Plan,
                          ::testing::Values("llama-dense", "altered-gpt-oss-experts",
                                            "altered-deepseek2-absorbed", "altered-deepseek2-legacy",

@@ -34,6 +34,9 @@ class Maker:
     def norm_w(self, name, *shape):
         return self.w(name, *shape, std=0.2, around=1.0)
 
+    def add_more(self, writer):
+        """Further metadata, for makers of a special kind."""
+
     def save(self, stem, logits):
         writer = GGUFWriter(stem + ".gguf", self.arch)
         full = {"context_length": 64, "embedding_length": D, "block_count": 2,
@@ -51,6 +54,7 @@ class Maker:
                 writer.add_string(name, value)
             else:
                 writer.add_array(name, value)
+        self.add_more(writer)
         for name, data in self.t.items():
             writer.add_tensor(name, data)
         writer.write_header_to_file()
