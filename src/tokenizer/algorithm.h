@@ -38,6 +38,8 @@ class Algorithm {
 Result<std::unique_ptr<Algorithm>> make_byte_pair(const VocabularyData& data, TokenStore& tokens);
 Result<std::unique_ptr<Algorithm>> make_sentence_piece(const VocabularyData& data,
                                                        TokenStore& tokens, bool add_space_prefix);
+Result<std::unique_ptr<Algorithm>> make_unigram(const VocabularyData& data, TokenStore& tokens,
+                                                bool add_space_prefix);
 Result<std::unique_ptr<Algorithm>> make_word_piece(const VocabularyData& data, TokenStore& tokens);
 
 }  // namespace llmrun::tokenizer

@@ -13,10 +13,16 @@ constexpr PreTokenizer kGpt2{{gpt2}};
 constexpr PreTokenizer kGpt2Digits{{one_number, gpt2}};
 constexpr PreTokenizer kLlama3{{llama3}, true, true};
 constexpr PreTokenizer kCl100k{{llama3}};
+constexpr PreTokenizer kMiniCpm5{{three_numbers, llama3}, true};
+constexpr PreTokenizer kJais2{{jais2}};
 constexpr PreTokenizer kQwen2{{qwen2}};
+constexpr PreTokenizer kLaguna{{lines, qwen2}};
+constexpr PreTokenizer kExaoneMoe{{exaone_moe}};
 constexpr PreTokenizer kQwen35{{qwen35}};
 constexpr PreTokenizer kSeedCoder{{seed_coder}};
 constexpr PreTokenizer kGpt4o{{gpt4o}};
+constexpr PreTokenizer kGpt4oWhole{{gpt4o}, true};
+constexpr PreTokenizer kTinyAya{{digit_groups, gpt4o}};
 constexpr PreTokenizer kTekken{{tekken}, true, true};
 constexpr PreTokenizer kKimiK2{{kimi_k2}};
 constexpr PreTokenizer kDeepseekLlm{
@@ -63,6 +69,7 @@ constexpr Name kNames[] = {
     {"codeshell", &kGpt2Digits},
     {"exaone", &kGpt2Digits},
     {"minerva-7b", &kGpt2Digits},
+    {"mellum2", &kGpt2Digits},
     {"llama-bpe", &kLlama3},
     {"llama3", &kLlama3},
     {"llama-v3", &kLlama3},
@@ -72,6 +79,8 @@ constexpr Name kNames[] = {
     {"midm-2.0", &kLlama3},
     {"lfm2", &kLlama3},
     {"jina-v5-nano", &kLlama3},
+    {"minicpm5", &kMiniCpm5},
+    {"jais-2", &kJais2},
     {"dbrx", &kCl100k},
     {"smaug-bpe", &kCl100k},
     {"glm4", &kCl100k},
@@ -86,12 +95,20 @@ constexpr Name kNames[] = {
     {"bailingmoe2", &kQwen2},
     {"llada-moe", &kQwen2},
     {"grok-2", &kQwen2},
+    {"f2llmv2", &kQwen2},
+    {"solar-open", &kQwen2},
+    {"laguna", &kLaguna},
+    {"exaone-moe", &kExaoneMoe},
     {"qwen35", &kQwen35},
     {"seed-coder", &kSeedCoder},
     {"gpt-4o", &kGpt4o},
     {"llama4", &kGpt4o},
     {"kanana2", &kGpt4o},
     {"minimax-m2", &kGpt4o},
+    {"talkie", &kGpt4o},
+    {"granite-embed-multi-97m", &kGpt4oWhole},
+    {"tiny_aya", &kTinyAya},
+    {"cohere2moe", &kTinyAya},
     {"tekken", &kTekken},
     {"kimi-k2", &kKimiK2},
     {"deepseek-llm", &kDeepseekLlm},

@@ -4,7 +4,10 @@
 // scanned once more.
 #include "tokenizer/split_stages.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "tokenizer/characters.h"
@@ -119,6 +122,36 @@ size_t newlines_or_space(std::string_view text, size_t pos) {
   return last > pos ? last : end;
 }
 
+// \s*[\r\n]+, then \s{512}(?!\S)|\s{256}(?!\S)|…|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1} at a white space.
+size_t newlines_or_halved_space(std::string_view text, size_t pos) {
+  // After white space that is no newline the run has been looked at, and has no newline.
+  const bool is_known = pos > 0 && (character_at(text, previous(text, 0, pos)).classes &
+                                    (kSpace | kNewline)) == kSpace;
+  if (!is_known) {
+    const size_t end = newlines_or_space(text, pos);
+    if ((character_at(text, previous(text, pos, end)).classes & kNewline) != 0) return end;
+  }
+  std::array<size_t, 514> ends = {pos};  // of as many characters
+  size_t n = 0;
+  while (n < 513 && ends[n] < text.size()) {
+    const Character c = character_at(text, ends[n]);
+    if ((c.classes & kSpace) == 0) break;
+    ends[n + 1] = ends[n] + c.length;
+    ++n;
+  }
+  const bool at_end = ends[n] == text.size();
+  for (const size_t most : {512U, 256U, 128U, 64U, 32U, 16U, 8U, 4U, 2U}) {
+    if (n > most || (n == most && at_end)) return ends[most];
+  }
+  return ends[1];
+}
+
+bool is_decimal_digit(const Character& c) {
+  if (c.code < 0x80) return c.code >= '0' && c.code <= '9';
+  return (c.classes & kNumber) != 0 &&
+         utf8proc_category(static_cast<utf8proc_int32_t>(c.code)) == UTF8PROC_CATEGORY_ND;
+}
+
 size_t numbers_up_to(std::string_view text, size_t pos, unsigned most) {
   for (unsigned i = 0; i < most && pos < text.size(); ++i) {
     const Character c = character_at(text, pos);
@@ -151,6 +184,7 @@ struct WordRule {
   ClassMask letters = kLetter;
   unsigned most_digits = 1;
   bool newlines_after_symbols = true;
+  bool halved_space = false;
 };
 
 template <WordRule rule>
@@ -169,7 +203,8 @@ size_t words(std::string_view text, size_t pos) {
   if ((c.classes & kNumber) != 0) return numbers_up_to(text, pos, rule.most_digits);
   const size_t end = symbols(text, pos, c, kSpace | kNumber | rule.letters,
                              rule.newlines_after_symbols ? "\r\n" : "");
-  return end != pos ? end : newlines_or_space(text, pos);
+  if (end != pos) return end;
+  return rule.halved_space ? newlines_or_halved_space(text, pos) : newlines_or_space(text, pos);
 }
 
 // How o200k_base and its relatives differ.
@@ -379,6 +414,37 @@ size_t llama3(std::string_view text, size_t pos) {
   return words<WordRule{kLetter, 3, true}>(text, pos);
 }
 
+size_t jais2(std::string_view text, size_t pos) {
+  return words<WordRule{kLetter, 3, true, true}>(text, pos);
+}
+
+size_t exaone_moe(std::string_view text, size_t pos) {
+  const size_t contracted = contraction<true>(text, pos);
+  if (contracted != pos) return contracted;
+  const auto is_letter = [&](size_t at) {
+    return at < text.size() && (character_at(text, at).classes & kLetter) != 0;
+  };
+  const Character c = character_at(text, pos);
+  size_t end = pos;
+  if (is_letter(pos) || ((c.classes & (kNewline | kNumber)) == 0 && is_letter(pos + c.length))) {
+    end += c.length;
+    while (end < text.size()) {  // words with one space between them
+      if (is_letter(end) || (text[end] == ' ' && is_letter(end + 1))) {
+        end += character_at(text, end).length;
+      } else {
+        const size_t after_marks = end > pos ? run_of(text, end, kMark) : end;
+        if (after_marks == end || !is_letter(previous(text, pos, end))) break;
+        end = after_marks;
+      }
+    }
+    return end;
+  }
+  if ((c.classes & kNumber) != 0) return pos + c.length;
+  end = symbols(text, pos, c, kSpace | kLetter | kNumber, "");
+  if (end == pos) return newlines_or_space(text, pos);
+  return end < text.size() && (text[end] == '\r' || text[end] == '\n') ? end + 1 : end;
+}
+
 size_t qwen2(std::string_view text, size_t pos) {
   return words<WordRule{kLetter, 1, true}>(text, pos);
 }
@@ -469,6 +535,47 @@ size_t thousands(std::string_view text, size_t pos) {
   const size_t first = (end - digits) % 3;
   if (digits == pos) return first == 0 ? pos + 3 : pos + first;
   return digits + (end - digits < 3 ? end - digits : first);
+}
+
+size_t digit_groups(std::string_view text, size_t pos) {
+  const auto run_of_digits = [&](size_t begin, size_t& n) {
+    size_t end = begin;
+    for (n = 0; end < text.size(); ++n) {
+      const Character c = character_at(text, end);
+      if (!is_decimal_digit(c)) break;
+      end += c.length;
+    }
+    return end;
+  };
+  const auto skip = [&](size_t at, size_t n) {
+    for (; n > 0; --n) at += character_at(text, at).length;
+    return at;
+  };
+  // Inside a run a multiple of three is left, because its first piece took the others.
+  if (pos > 0 && is_decimal_digit(character_at(text, pos)) &&
+      is_decimal_digit(character_at(text, previous(text, 0, pos)))) {
+    return skip(pos, 3);
+  }
+  for (size_t at = pos; at < text.size();) {
+    size_t n = 0;
+    const size_t end = run_of_digits(at, n);
+    if (n == 0) {
+      at += character_at(text, at).length;
+      continue;
+    }
+    const bool in_word =
+        end < text.size() &&
+        ((character_at(text, end).classes & (kLetter | kMark | kNumber)) != 0 || text[end] == '_');
+    if (!in_word) return at == pos ? skip(pos, n % 3 == 0 ? 3 : n % 3) : at;
+    at = end;
+  }
+  return text.size();
+}
+
+size_t lines(std::string_view text, size_t pos) {
+  const bool is_newline = text[pos] == '\n';
+  const size_t end = is_newline ? text.find_first_not_of('\n', pos) : text.find('\n', pos);
+  return std::min(end, text.size());
 }
 
 size_t punctuation(std::string_view text, size_t pos) {

@@ -12,8 +12,11 @@ size_t gpt2(std::string_view text, size_t pos);
 
 // (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n L N]?L+|N{1,3}| ?[^\s L N]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 size_t llama3(std::string_view text, size_t pos);
-size_t qwen2(std::string_view text, size_t pos);       // the same with N instead of N{1,3}
-size_t qwen35(std::string_view text, size_t pos);      // the same with [L M] as letters
+size_t qwen2(std::string_view text, size_t pos);   // the same with N instead of N{1,3}
+size_t qwen35(std::string_view text, size_t pos);  // the same with [L M] as letters
+// llama3 with \s{512}(?!\S)|\s{256}(?!\S)|…|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1} instead of
+// \s+(?!\S)|\s+
+size_t jais2(std::string_view text, size_t pos);
 size_t seed_coder(std::string_view text, size_t pos);  // qwen2 without [\r\n]* after symbols
 
 // [^\r\n L N]?[Lu Lt Lm Lo M]*[Ll Lm Lo M]+(?i:'s|…)?|[^\r\n L N]?[Lu Lt Lm Lo M]+[Ll Lm Lo M]*
@@ -21,6 +24,9 @@ size_t seed_coder(std::string_view text, size_t pos);  // qwen2 without [\r\n]* 
 size_t gpt4o(std::string_view text, size_t pos);
 size_t tekken(std::string_view text, size_t pos);   // the same with N, and no contractions
 size_t kimi_k2(std::string_view text, size_t pos);  // the same with [\p{Han}]+| in front
+
+// (?i:'s|…)|[^\r\n L N]?(?:L M*(?: L M*)*)+|N| ?[^\s L N]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+
+size_t exaone_moe(std::string_view text, size_t pos);
 
 // [!-/:-@\[-`{-~][A-Za-z]+|[^\r\n L P S]?[L M]+| ?[P S]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 size_t deepseek3(std::string_view text, size_t pos);
@@ -38,6 +44,8 @@ size_t three_numbers(std::string_view text, size_t pos);       // N{1,3}
 size_t numbers(std::string_view text, size_t pos);             // N+
 size_t three_digits(std::string_view text, size_t pos);        // [0-9][0-9][0-9]
 size_t thousands(std::string_view text, size_t pos);           // (?=(\d{3})+(?!\d))
+size_t digit_groups(std::string_view text, size_t pos);        // \d{1,3}(?=(?:\d{3})*\b)
+size_t lines(std::string_view text, size_t pos);               // [^\n]+|[\n]+
 size_t punctuation(std::string_view text, size_t pos);         // [P\$\+<=>\^~\|]+
 size_t falcon_punctuation(std::string_view text, size_t pos);  // [P\$\+<=>\^~\|`]+
 size_t bloom(std::string_view text, size_t pos);               // ?[^(\s|.,!?…。，、।۔،)]+

@@ -117,16 +117,20 @@ Result<void> TokenizerImpl::init_algorithm(const VocabularyData& data) {
   checked.scores = data.scores;
   checked.merges = data.merges;
   checked.special = roles_.ids;
+  checked.precompiled_charsmap = data.precompiled_charsmap;
+  checked.remove_extra_whitespaces = data.remove_extra_whitespaces;
   if (model_ == "gpt2") {
     LLMRUN_ASSIGN(algorithm_, make_byte_pair(checked, store_));
   } else if (model_ == "llama") {
     LLMRUN_ASSIGN(algorithm_, make_sentence_piece(checked, store_, add_space_prefix_));
+  } else if (model_ == "t5") {
+    LLMRUN_ASSIGN(algorithm_, make_unigram(checked, store_, add_space_prefix_));
   } else if (model_ == "bert") {
     LLMRUN_ASSIGN(algorithm_, make_word_piece(checked, store_));
   } else {
     return make_error(ErrorCode::kUnsupported,
                       "unknown tokenizer \"{}\" (tokenizer.ggml.model); known are gpt2 "
-                      "(byte-level BPE), llama (SentencePiece) and bert (WordPiece)",
+                      "(byte-level BPE), llama (SentencePiece), t5 (Unigram) and bert (WordPiece)",
                       model_);
   }
   return {};
@@ -152,6 +156,12 @@ void TokenizerImpl::init_flags(const VocabularyData& data) {
     default_id(ids.unk, 0);
     default_id(ids.bos, 1);
     default_id(ids.eos, 2);
+  } else if (model_ == "t5") {
+    add_eos = true;
+    add_space_prefix_ = data.add_space_prefix.value_or(true);
+    strips_first_space_ = add_space_prefix_;
+    default_id(ids.eos, 1);
+    default_id(ids.unk, 2);
   } else if (model_ == "bert") {
     add_bos = true;
     add_eos = true;

@@ -78,7 +78,8 @@ struct Vocabulary {
 
 Vocabulary base_vocabulary(unsigned kind, unsigned splitter) {
   Vocabulary v;
-  v.data.model = kind == 0 ? "gpt2" : kind == 1 ? "llama" : "bert";
+  constexpr std::string_view kModels[] = {"gpt2", "llama", "bert", "t5"};
+  v.data.model = kModels[kind];
   v.data.pre = kSplitters[splitter % std::size(kSplitters)];
   v.add("<unk>", TokenType::kUnknown);
   v.add("<s>", TokenType::kControl);
@@ -150,8 +151,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const unsigned mode = input.byte();
   const unsigned splitter = input.byte();
   // Without texts of its own the vocabulary depends on the two bytes only, and is kept.
-  static std::unique_ptr<Tokenizer> cache[3][std::size(kSplitters)];
-  const unsigned kind = mode % 3;
+  static std::unique_ptr<Tokenizer> cache[4][std::size(kSplitters)];
+  const unsigned kind = mode % 4;
   if (mode < 128) {
     auto& tokenizer = cache[kind][splitter % std::size(kSplitters)];
     if (tokenizer == nullptr) {
@@ -172,6 +173,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (unsigned count = input.byte() % 8; count > 0; --count) {
     v.merges.emplace_back(input.text(input.byte() % 8));
   }
+  const std::string charsmap(input.text(input.byte()));
+  v.data.precompiled_charsmap = charsmap;
+  v.data.remove_extra_whitespaces = input.byte() % 2 == 0;
   v.data.special.eot = static_cast<TokenId>(input.byte()) - 2;
   v.data.special.unk = static_cast<TokenId>(input.byte()) * 3 - 2;
   v.data.add_space_prefix = input.byte() % 2 == 0;

@@ -46,9 +46,9 @@ TEST(LinearTime, BytePair) {
 }
 
 TEST(LinearTime, EverySplitter) {
-  for (const char* pre :
-       {"default", "llama-bpe", "qwen35", "gpt-4o", "tekken", "kimi-k2", "deepseek-llm",
-        "deepseek-coder", "deepseek-v3", "falcon", "viking", "superbpe"}) {
+  for (const char* pre : {"default", "llama-bpe", "qwen35", "gpt-4o", "tekken", "kimi-k2",
+                          "deepseek-llm", "deepseek-coder", "deepseek-v3", "falcon", "viking",
+                          "superbpe", "jais-2", "tiny_aya", "exaone-moe", "laguna", "minicpm5"}) {
     OwnedVocabulary v = tiny_byte_pair();
     v.data.pre = pre;
     const auto tokenizer = make(v);
@@ -59,6 +59,12 @@ TEST(LinearTime, EverySplitter) {
 
 TEST(LinearTime, SentencePiece) {
   const auto tokenizer = load(data_folder() / "ggml-vocab-llama-spm.gguf");
+  ASSERT_NE(tokenizer, nullptr);
+  expect_linear(*tokenizer);
+}
+
+TEST(LinearTime, Unigram) {
+  const auto tokenizer = load(data_folder() / "unigram.gguf");
   ASSERT_NE(tokenizer, nullptr);
   expect_linear(*tokenizer);
 }
