@@ -2,6 +2,7 @@
 #pragma once
 
 #include "llmrun/checkup.h"           // IWYU pragma: export
+#include "llmrun/embedder.h"          // IWYU pragma: export
 #include "llmrun/error.h"             // IWYU pragma: export
 #include "llmrun/generation.h"        // IWYU pragma: export
 #include "llmrun/judge.h"             // IWYU pragma: export

@@ -46,6 +46,7 @@ struct ModelInfo {
   std::string rope;  // "base 10000, linear x4"; empty: the model has none
   int64_t embedding_length = 0;
   int64_t vocabulary_size = 0;
+  std::string pooling;  // of embedding models: "mean", …; empty: the file names none
   std::vector<LayerGroup> layers;
   std::string tokenizer;        // "gpt2 (smollm)", "llama", "none"
   std::string chat_template;    // the model's own Jinja text; empty: it has none

@@ -90,6 +90,9 @@ Result<runtime::ContextOptions> context_options(const ContextOptions& options,
                                 : kDefaultContextTokens;
   }
   wanted.max_sequences = options.max_sequences;
+  if (!spec.head.output.declared()) {  // such a model can only be used for vectors
+    wanted.pooling = spec.embedding_head.pooling.value_or(Pooling::kMean);
+  }
   wanted.batch_tokens = std::min(
       options.batch_tokens, wanted.context_tokens * std::max<int64_t>(1, options.max_sequences));
   // A row of logits is as wide as the vocabulary, so there are few of them.
@@ -118,10 +121,12 @@ Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::Cont
     result.items.push_back(
         {"tokenizer", vocabulary_bytes, fmt::format("{} tokens and their index", n_vocab)});
   }
-  result.items.push_back(
-      {"sampler",
-       n_vocab * sampling::kBytesPerCandidate * static_cast<uint64_t>(plan.max_sequences),
-       fmt::format("{} candidates per sequence", n_vocab)});
+  if (!options.pooling) {
+    result.items.push_back(
+        {"sampler",
+         n_vocab * sampling::kBytesPerCandidate * static_cast<uint64_t>(plan.max_sequences),
+         fmt::format("{} candidates per sequence", n_vocab)});
+  }
   for (const MemoryItem& item : result.items) {
     result.total_bytes += item.bytes;
     if (!item.mapped) result.allocated_bytes += item.bytes;
@@ -130,6 +135,21 @@ Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::Cont
   result.context_tokens = plan.context_tokens;
   result.fits = result.total_bytes <= result.available_bytes;
   return result;
+}
+
+// What a session allocates has to be there. Weights are pages of the file: they fit any machine,
+// if slowly. When a plan takes more than half of what is free, all of it is taken before the
+// session is ready, so that no program started later can make it fail in the middle of an answer.
+Result<bool> must_commit(const MemoryEstimate& plan) {
+  if (plan.allocated_bytes > plan.available_bytes) {
+    return make_error(ErrorCode::kOutOfMemory,
+                      "A context of {} tokens needs {} beside the weights and {} are free. Ask for "
+                      "a smaller context (--ctx) or an 8-bit cache (--kv-type int8), or close "
+                      "other programs.",
+                      plan.context_tokens, format_bytes(plan.allocated_bytes),
+                      format_bytes(plan.available_bytes));
+  }
+  return plan.allocated_bytes > plan.available_bytes / 2;
 }
 
 Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "gguf/type_sizes.h"
 #include "kernels/tensor_type.h"
+#include "llmrun/embedder.h"
 #include "llmrun/model_info.h"
 #include "models/registry.h"
 
@@ -103,6 +104,7 @@ ModelInfo describe_file(const gguf::File& file, const std::filesystem::path& pat
     info.layers = describe_layers(file, *spec);
     info.rope = describe_ropes(file, *spec);
     info.vocabulary_size = spec->n_vocab;
+    if (spec->embedding_head.pooling) info.pooling = to_string(*spec->embedding_head.pooling);
   }
   return info;
 }

@@ -6,7 +6,6 @@
 #include "api/model_impl.h"
 #include "api/open_file.h"
 #include "base/error.h"
-#include "base/units.h"
 #include "models/registry.h"
 #include "sampling/options.h"
 
@@ -159,28 +158,10 @@ std::string Model::token_text(TokenId token) const {
   return std::string(impl_->tokenizer->piece(token, true));
 }
 
-namespace {
-
-// What a session allocates has to be there. Weights are pages of the file: they fit any machine,
-// if slowly. When a plan takes more than half of what is free, all of it is taken before the
-// session is ready, so that no program started later can make it fail in the middle of an answer.
-Result<bool> must_commit(const MemoryEstimate& plan) {
-  if (plan.allocated_bytes > plan.available_bytes) {
-    return make_error(ErrorCode::kOutOfMemory,
-                      "A context of {} tokens needs {} beside the weights and {} are free. Ask for "
-                      "a smaller context (--ctx) or an 8-bit cache (--kv-type int8), or close "
-                      "other programs.",
-                      plan.context_tokens, format_bytes(plan.allocated_bytes),
-                      format_bytes(plan.available_bytes));
-  }
-  return plan.allocated_bytes > plan.available_bytes / 2;
-}
-
-}  // namespace
-
 Result<Session> Model::new_session(const ContextOptions& options) const {
   LLMRUN_ASSIGN(runtime::Model * model, impl_->need_weights());
   LLMRUN_ASSIGN(auto wanted, context_options(options, model->spec()));
+  wanted.pooling.reset();  // a session is for logits
   auto impl = std::make_unique<Session::Impl>();
   impl->model = impl_;
   LLMRUN_ASSIGN(impl->memory, estimate(*model, wanted, impl_->vocabulary_bytes));

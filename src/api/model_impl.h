@@ -51,6 +51,7 @@ struct Access {
   // Model::open() with an observer of every product (or null), which must outlive the model.
   static Result<Model> open(const std::filesystem::path& path, const LoadOptions& options,
                             kernels::MatmulObserver* observer);
+  static std::shared_ptr<Model::Impl> share(const Model& model) { return model.impl_; }
 };
 
 using ModelImpl = Access::ModelImpl;

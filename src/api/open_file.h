@@ -43,6 +43,9 @@ Result<runtime::ContextOptions> context_options(const ContextOptions& options,
 Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::ContextOptions& options,
                                 uint64_t vocabulary_bytes);
 
+// Whether the memory of a context is to be taken at once; kOutOfMemory when it is not there.
+Result<bool> must_commit(const MemoryEstimate& plan);
+
 // Which template a chat is rendered with.
 struct TemplateChoice {
   std::string source;  // Jinja text

@@ -88,6 +88,7 @@ Json info_json(const ModelInfo& info) {
           {"rope", info.rope},
           {"embedding_length", info.embedding_length},
           {"vocabulary_size", info.vocabulary_size},
+          {"pooling", info.pooling},
           {"tokenizer", info.tokenizer},
           {"template_source", info.template_source},
           {"template", info.chat_template},
@@ -183,7 +184,8 @@ class ShowCommand : public Command {
     field("quantisation", mix_text(info));
     field("context", fmt::format("{} tokens", info.context_length));
     field("rope", info.rope);
-    field("embedding", fmt::format("{} wide", info.embedding_length));
+    field("embedding", fmt::format("{} wide{}{}", info.embedding_length,
+                                   info.pooling.empty() ? "" : ", pooling ", info.pooling));
     field("tokenizer", fmt::format("{}, {} tokens", info.tokenizer, info.vocabulary_size));
     field("template", template_text(info));
     field("license", info.license);
