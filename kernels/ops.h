@@ -114,7 +114,11 @@ struct EmbedParams {
 
 // ---- row-wise ops ------------------------------------------------------------------------------
 
-enum class NormKind : uint8_t { kRms, kLayer };
+enum class NormKind : uint8_t {
+  kRms,
+  kLayer,
+  kLength,  // x / sqrt(sum of squares + eps): vectors of length 1
+};
 // Normalises each group of `group` consecutive values of a row on its own (group == width: the
 // whole row; group == head size: one norm per head). y may be x.
 // Tolerance 1e-6 of the result's scale.
@@ -284,8 +288,66 @@ struct CombineExpertsParams {
   bool accumulate = false;
 };
 
+// ---- recurrent mixers --------------------------------------------------------------------------
+
+// Each call takes consecutive tokens of one sequence, and its state: what remains of the tokens
+// before them, in float32, all zero at the start. The call leaves there what remains after its last
+// row. A token's arithmetic does not depend on the rows around it, so cutting a sequence anywhere
+// gives the same bits. Tolerance of all three: 1e-5 of the result's scale.
+
+// Convolution of each channel over time; the last tap meets the present token:
+// y[t, c] = bias[c] + sum_j weight[c, j] * x[t - (n_taps - 1 - j) * dilation, c], then SiLU if
+// `silu`. The state is the last (n_taps - 1) * dilation rows of x, the oldest first. y may not
+// overlap x.
+struct CausalConvParams {
+  ConstRows x;                    // [n, n_channels]
+  Rows y;                         // [n, n_channels]
+  const float* weight = nullptr;  // [n_channels, n_taps]
+  const float* bias = nullptr;    // [n_channels] or null
+  int64_t n_taps = 0;             // at most kMaxConvTaps
+  int64_t dilation = 1;
+  bool silu = false;
+  float* state = nullptr;  // [(n_taps - 1) * dilation, n_channels]
+  int64_t state_stride = 0;
+};
+inline constexpr int64_t kMaxConvTaps = 64;
+
+// Selective state space (Mamba: Gu and Dao 2023; Mamba 2: Dao and Gu 2024; lightning attention is
+// the case of constant decay with k, v and q in the places of b, x and c). A head has head_dim rows
+// S[r] of n_state values. Token by token, with dt of the head (1 without dt):
+//   S[r] = exp(dt * a) * S[r] + dt * x[r] * b;   y[r] = S[r] . c + d * x[r]
+// a is one value per head, or one per head and state value. Heads h / (n_heads / n_groups) share a
+// group's b and c. y may be x.
+struct StateSpaceParams {
+  ConstRows x;     // [n, n_heads * head_dim]
+  ConstRows dt;    // [n, n_heads], or data null
+  ConstRows b, c;  // [n, n_groups * n_state]
+  Rows y;          // [n, n_heads * head_dim]
+  int64_t n_heads = 0, head_dim = 0, n_groups = 1, n_state = 0;
+  const float* a = nullptr;  // [n_heads] or, a_per_state, [n_heads, n_state]
+  bool a_per_state = false;
+  const float* d = nullptr;  // [n_heads] or null
+  float* state = nullptr;    // [n_heads * head_dim, n_state]
+};
+
+// Gated delta rule (Yang et al. 2024; with a decay per key dim: Kimi Delta Attention). A head has
+// v_dim rows S[j] of k_dim values. Token by token:
+//   S[j] = exp(log_decay) * S[j];  S[j] += beta * (v[j] - S[j] . k) * k;  y[j] = scale * S[j] . q
+// Value head h reads key head h % n_k_heads (tiled) or h / (n_heads / n_k_heads). y may be v.
+struct DeltaRuleParams {
+  ConstRows q, k;       // [n, n_k_heads * k_dim]
+  ConstRows v;          // [n, n_heads * v_dim]
+  ConstRows log_decay;  // [n, n_heads], or per key dim [n, n_heads * k_dim]
+  ConstRows beta;       // [n, n_heads]
+  Rows y;               // [n, n_heads * v_dim]
+  int64_t n_heads = 0, n_k_heads = 0, k_dim = 0, v_dim = 0;  // k_dim at most kMaxDeltaKeyDim
+  bool tiled_heads = false;
+  float scale = 1.0F;
+  float* state = nullptr;  // [n_heads, v_dim, k_dim]
+};
+inline constexpr int64_t kMaxDeltaKeyDim = 1024;
+
 // The ops of one backend. Calls run to completion (CPU) or are queued in order (a device).
-// Recurrent mixers (state-space, delta net, short convolution) add their ops here.
 class Ops {
  public:
   virtual ~Ops() = default;
@@ -303,6 +365,9 @@ class Ops {
   virtual void attention(const AttentionParams& params) = 0;
   virtual void route(const RouteParams& params) = 0;
   virtual void combine_experts(const CombineExpertsParams& params) = 0;
+  virtual void causal_conv(const CausalConvParams& params) = 0;
+  virtual void state_space(const StateSpaceParams& params) = 0;
+  virtual void delta_rule(const DeltaRuleParams& params) = 0;
 };
 
 }  // namespace llmrun::kernels

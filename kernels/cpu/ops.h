@@ -32,6 +32,9 @@ class CpuOps final : public Ops {
   void attention(const AttentionParams& params) override;
   void route(const RouteParams& params) override;
   void combine_experts(const CombineExpertsParams& params) override;
+  void causal_conv(const CausalConvParams& params) override;
+  void state_space(const StateSpaceParams& params) override;
+  void delta_rule(const DeltaRuleParams& params) override;
 
  private:
   [[nodiscard]] size_t tile_bytes(int64_t n_in) const;

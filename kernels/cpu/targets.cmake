@@ -4,7 +4,7 @@
 # For each target and each <op>.inc below, one small file is generated and compiled with the
 # target's flags; it exports one table (cpu/targets.h) and nothing else. `llmrun_cpu_targets.def`
 # lists what was compiled.
-set(llmrun_cpu_ops matmul rows attention)
+set(llmrun_cpu_ops matmul rows attention recurrent)
 set(llmrun_cpu_directory ${CMAKE_CURRENT_BINARY_DIR}/cpu)
 set(llmrun_cpu_sources)
 set(llmrun_cpu_list "")

@@ -5,10 +5,11 @@
 namespace llmrun::kernels {
 namespace cpu {
 
-#define LLMRUN_CPU_TARGET(name, needs)        \
-  extern const MatmulKernels k_matmul_##name; \
-  extern const RowKernels k_rows_##name;      \
-  extern const AttentionKernels k_attention_##name;
+#define LLMRUN_CPU_TARGET(name, needs)              \
+  extern const MatmulKernels k_matmul_##name;       \
+  extern const RowKernels k_rows_##name;            \
+  extern const AttentionKernels k_attention_##name; \
+  extern const RecurrentKernels k_recurrent_##name;
 #include "llmrun_cpu_targets.def"
 #undef LLMRUN_CPU_TARGET
 
@@ -16,7 +17,7 @@ namespace {
 
 #define LLMRUN_CPU_TARGET(name, needs)                                            \
   constexpr TargetTable kTable_##name = {#name, &k_matmul_##name, &k_rows_##name, \
-                                         &k_attention_##name};
+                                         &k_attention_##name, &k_recurrent_##name};
 #include "llmrun_cpu_targets.def"
 #undef LLMRUN_CPU_TARGET
 

@@ -93,11 +93,22 @@ struct AttentionKernels {
                 int64_t row_begin, int64_t row_end);
 };
 
+// ---- recurrent mixers (recurrent.inc) ----------------------------------------------------------
+
+// Each computes all tokens of the channels, or of the rows of state (n_heads * head_dim,
+// n_heads * v_dim), in [begin, end).
+struct RecurrentKernels {
+  void (*causal_conv)(const CausalConvParams& params, int64_t begin, int64_t end);
+  void (*state_space)(const StateSpaceParams& params, int64_t begin, int64_t end);
+  void (*delta_rule)(const DeltaRuleParams& params, int64_t begin, int64_t end);
+};
+
 struct TargetTable {
   const char* name;
   const MatmulKernels* matmul;
   const RowKernels* rows;
   const AttentionKernels* attention;
+  const RecurrentKernels* recurrent;
 };
 
 }  // namespace llmrun::kernels::cpu

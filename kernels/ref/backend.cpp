@@ -22,6 +22,9 @@ class ReferenceOps final : public Ops {
   void attention(const AttentionParams& p) override { ref::attention(p); }
   void route(const RouteParams& p) override { ref::route(p); }
   void combine_experts(const CombineExpertsParams& p) override { ref::combine_experts(p); }
+  void causal_conv(const CausalConvParams& p) override { ref::causal_conv(p); }
+  void state_space(const StateSpaceParams& p) override { ref::state_space(p); }
+  void delta_rule(const DeltaRuleParams& p) override { ref::delta_rule(p); }
 };
 
 class ReferenceBackend final : public Backend {

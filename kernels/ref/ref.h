@@ -20,6 +20,9 @@ void kv_write(const KvWriteParams& params);
 void attention(const AttentionParams& params);
 void route(const RouteParams& params);
 void combine_experts(const CombineExpertsParams& params);
+void causal_conv(const CausalConvParams& params);
+void state_space(const StateSpaceParams& params);
+void delta_rule(const DeltaRuleParams& params);
 
 // act(x) in double.
 double activate(Activation activation, double x);

@@ -44,7 +44,7 @@ void norm(const NormParams& params) {
     for (int64_t first = 0; first < params.x.width; first += params.group) {
       const float* x = params.x.data + t * params.x.stride + first;
       float* y = params.y.data + t * params.y.stride + first;
-      const auto n = static_cast<double>(params.group);
+      const auto n = params.kind == NormKind::kLength ? 1.0 : static_cast<double>(params.group);
       double mean = 0;
       if (params.kind == NormKind::kLayer) {
         for (int64_t i = 0; i < params.group; ++i) mean += static_cast<double>(x[i]) / n;

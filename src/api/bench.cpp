@@ -69,7 +69,9 @@ class Bench {
     LLMRUN_TRY(feed(depth, context_->options().batch_tokens));
     // The first run warms the caches and the clock of the CPU; it is not counted.
     for (int i = -1; i < repetitions; ++i) {
-      LLMRUN_TRY(context_->truncate(sequence_, depth));
+      const int64_t kept = context_->restorable(sequence_, depth);
+      LLMRUN_TRY(context_->truncate(sequence_, kept));
+      LLMRUN_TRY(feed(depth - kept, context_->options().batch_tokens));
       const auto start = Clock::now();
       LLMRUN_TRY(feed(i < 0 && decode ? std::min<int64_t>(n, 16) : n,
                       decode ? 1 : context_->options().batch_tokens));

@@ -55,6 +55,21 @@ struct Describe {
                        a.kv_rank, a.nope_dim, a.rope_dim, a.v_dim,
                        a.absorbed() ? "" : ", not absorbed");
   }
+  std::string operator()(const runtime::ShortConv& c) const {
+    return fmt::format("short convolution of {} tokens", c.conv.n_taps);
+  }
+  std::string operator()(const runtime::StateSpace& s) const {
+    if (s.head_dim == 1) return fmt::format("Mamba {} channels, state {}", s.n_heads, s.n_state);
+    return fmt::format("Mamba 2 {} heads, {} wide, state {}", s.n_heads, s.head_dim, s.n_state);
+  }
+  std::string operator()(const runtime::LightningAttention& a) const {
+    return fmt::format("lightning attention {} heads, {} wide", a.n_heads, a.head_dim);
+  }
+  std::string operator()(const runtime::DeltaNet& d) const {
+    return fmt::format("{} {} heads, {} key heads, {} wide",
+                       d.n_decays() == d.n_heads ? "gated delta net" : "Kimi delta attention",
+                       d.n_heads, d.n_k_heads, d.k_dim);
+  }
   std::string operator()(const runtime::DenseFfn& f) const {
     if (!f.up.declared()) return fmt::format("{} alone", plain_name(f.activation));
     return fmt::format("{} {}",
@@ -69,6 +84,14 @@ struct Describe {
     return text;
   }
 };
+
+std::string mixers_of(const runtime::LayerSpec& layer) {
+  std::string text = std::visit(Describe(), layer.mixer);
+  if (!std::holds_alternative<runtime::NoMixer>(layer.second_mixer)) {
+    text += " + " + std::visit(Describe(), layer.second_mixer);
+  }
+  return text;
+}
 
 void note(std::string& notes, const std::string& text) {
   if (!notes.empty()) notes += ", ";
@@ -89,7 +112,7 @@ std::string notes_of(const gguf::File& file, const runtime::LayerSpec& layer) {
     if (a->soft_cap > 0) note(notes, fmt::format("soft cap {}", a->soft_cap));
     if (a->clamp_qkv > 0) note(notes, fmt::format("QKV clamped to {}", a->clamp_qkv));
     if (a->alibi_max_bias > 0) note(notes, "ALiBi");
-    if (a->gate) note(notes, "output gate");
+    if (a->gate || a->gate_in_q) note(notes, "output gate");
     if (a->rope == runtime::kNoRope && a->alibi_max_bias == 0) note(notes, "no RoPE");
   }
   if (layer.stream_norm) note(notes, "starts a loop");
@@ -119,12 +142,9 @@ std::vector<LayerGroup> describe_layers(const gguf::File& file, const runtime::M
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const runtime::LayerSpec& layer = spec.layers[i];
     const auto number = static_cast<int>(i);
-    LayerGroup row{number,
-                   number,
-                   std::visit(Describe(), layer.mixer),
-                   std::visit(Describe(), layer.ffn),
-                   notes_of(file, layer),
-                   layer_bytes(file, i)};
+    LayerGroup row{number,           number,
+                   mixers_of(layer), std::visit(Describe(), layer.ffn),
+                   notes_of(file, layer),  layer_bytes(file, i)};
     LayerGroup* last = groups.empty() ? nullptr : &groups.back();
     if (last != nullptr && last->mixer == row.mixer && last->ffn == row.ffn &&
         last->notes == row.notes) {

@@ -27,43 +27,39 @@ bool Slots::any_free() const {
 
 Result<Slot*> Slots::acquire(std::span<const TokenId> prompt) {
   Slot* best = nullptr;
-  size_t best_common = 0;
+  size_t best_kept = 0;
   for (Slot& slot : slots_) {
     if (slot.busy) continue;
-    const size_t common = common_prefix(slot.tokens, prompt);
+    const size_t kept = usable_prefix(slot, prompt);
     // Without anything in common the one unused for longest is given up.
-    const bool is_better = best == nullptr || common > best_common ||
-                           (common == best_common && slot.last_used < best->last_used);
+    const bool is_better = best == nullptr || kept > best_kept ||
+                           (kept == best_kept && slot.last_used < best->last_used);
     if (!is_better) continue;
     best = &slot;
-    best_common = common;
+    best_kept = kept;
   }
   if (best == nullptr) {
     return make_error(ErrorCode::kUsage, "All {} sequences of the context are in use.",
                       slots_.size());
   }
-  if (!prompt.empty()) best_common = std::min(best_common, prompt.size() - 1);
-  LLMRUN_TRY(keep_prefix(*best, best_common));
+  LLMRUN_TRY(keep_prefix(*best, best_kept));
   best->busy = true;
   best->last_used = ++clock_;
   return best;
 }
 
+size_t Slots::usable_prefix(const Slot& slot, std::span<const TokenId> prompt) const {
+  if (!slot.open || prompt.empty()) return 0;
+  const size_t common = std::min(common_prefix(slot.tokens, prompt), prompt.size() - 1);
+  return static_cast<size_t>(context_.restorable(slot.sequence, static_cast<int64_t>(common)));
+}
+
 Result<void> Slots::keep_prefix(Slot& slot, size_t n_tokens) {
-  if (slot.open && n_tokens < slot.tokens.size()) {
-    const auto truncated = context_.truncate(slot.sequence, static_cast<int64_t>(n_tokens));
-    if (!truncated && truncated.error().code != ErrorCode::kUnsupported) {
-      return tl::unexpected(truncated.error());
-    }
-    if (!truncated) {  // a recurrent state that cannot go back: read everything again
-      context_.close_sequence(slot.sequence);
-      slot.open = false;
-    }
-  }
-  if (!slot.open) {
+  if (slot.open) {
+    LLMRUN_TRY(context_.truncate(slot.sequence, static_cast<int64_t>(n_tokens)));
+  } else {
     LLMRUN_ASSIGN(slot.sequence, context_.open_sequence());
     slot.open = true;
-    n_tokens = 0;
   }
   slot.tokens.resize(n_tokens);
   return {};

@@ -1,5 +1,5 @@
 // The conversations a context can hold, and the tokens each one's cache holds. A new prompt takes
-// the free slot that it has the longest beginning in common with, so only the rest is read.
+// the free slot that it can reuse the longest beginning of, so only the rest is read.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,9 @@ class Slots {
   [[nodiscard]] int64_t held_tokens() const;
 
  private:
+  // Tokens of the slot that a run of `prompt` need not read again; fewer than the two have in
+  // common where the model cannot go back to that point.
+  [[nodiscard]] size_t usable_prefix(const Slot& slot, std::span<const TokenId> prompt) const;
   Result<void> keep_prefix(Slot& slot, size_t n_tokens);
 
   runtime::Context& context_;

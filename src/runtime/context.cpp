@@ -16,11 +16,13 @@ struct Memory {
 
 class ContextImpl final : public Context {
  public:
-  ContextImpl(const LoadedModel& model, const ContextPlan& plan, Memory memory, KvCache cache)
+  ContextImpl(const LoadedModel& model, const ContextPlan& plan, Memory memory, KvCache cache,
+              RecurrentStates states)
       : model_(model),
         options_(plan.options),
         memory_(std::move(memory)),
-        cache_(std::move(cache)) {
+        cache_(std::move(cache)),
+        states_(std::move(states)) {
     const PositionTables& tables = model_.tables;
     frequencies_ = tables.frequencies;
     for (size_t i = 0; i < frequencies_.size(); ++i) {
@@ -33,28 +35,24 @@ class ContextImpl final : public Context {
   }
 
   [[nodiscard]] const ContextOptions& options() const override { return options_; }
-  Result<SequenceId> open_sequence() override { return cache_.open(); }
+  Result<SequenceId> open_sequence() override {
+    LLMRUN_ASSIGN(const SequenceId id, cache_.open());
+    states_.clear(id);
+    return id;
+  }
   void close_sequence(SequenceId sequence) override { cache_.close(sequence); }
   [[nodiscard]] int64_t length(SequenceId sequence) const override {
     return cache_.length(sequence);
   }
   [[nodiscard]] int64_t free_tokens() const override { return cache_.free_tokens(); }
 
-  Result<void> truncate(SequenceId sequence, int64_t n_tokens) override {
-    LLMRUN_TRY(check_open(sequence));
-    if (n_tokens < 0 || n_tokens > cache_.length(sequence)) {
-      return make_error(ErrorCode::kUsage, "cannot truncate a sequence of {} tokens to {}",
-                        cache_.length(sequence), n_tokens);
-    }
-    cache_.truncate(sequence, n_tokens);
-    return {};
+  [[nodiscard]] int64_t restorable(SequenceId sequence, int64_t n_tokens) const override {
+    const int64_t length = cache_.length(sequence);
+    if (n_tokens >= length) return length;
+    return states_.any() ? 0 : std::max<int64_t>(n_tokens, 0);
   }
-
-  Result<SequenceId> fork_sequence(SequenceId parent, int64_t n_tokens) override {
-    LLMRUN_TRY(check_open(parent));
-    return cache_.fork(parent, n_tokens);
-  }
-
+  Result<void> truncate(SequenceId sequence, int64_t n_tokens) override;
+  Result<SequenceId> fork_sequence(SequenceId parent, int64_t n_tokens) override;
   Result<Logits> forward(const Batch& batch) override;
   Result<Embeddings> embed(std::span<const EmbedInput> texts) override;
 
@@ -77,9 +75,42 @@ class ContextImpl final : public Context {
   ContextOptions options_;
   Memory memory_;
   KvCache cache_;
+  RecurrentStates states_;
   std::vector<const float*> frequencies_;
   std::vector<PassChunk> chunks_;
 };
+
+Result<void> ContextImpl::truncate(SequenceId sequence, int64_t n_tokens) {
+  LLMRUN_TRY(check_open(sequence));
+  const int64_t length = cache_.length(sequence);
+  if (n_tokens < 0 || n_tokens > length) {
+    return make_error(ErrorCode::kUsage, "cannot truncate a sequence of {} tokens to {}", length,
+                      n_tokens);
+  }
+  const int64_t restorable_tokens = restorable(sequence, n_tokens);
+  if (restorable_tokens < n_tokens) {
+    return make_error(ErrorCode::kUnsupported,
+                      "the recurrent state of a sequence of {} tokens cannot go back to token {}; "
+                      "truncate to {} and run the tokens from there on again",
+                      length, n_tokens, restorable_tokens);
+  }
+  if (n_tokens < length) states_.clear(sequence);
+  cache_.truncate(sequence, n_tokens);
+  return {};
+}
+
+Result<SequenceId> ContextImpl::fork_sequence(SequenceId parent, int64_t n_tokens) {
+  LLMRUN_TRY(check_open(parent));
+  int64_t shared = restorable(parent, n_tokens);
+  if (!states_.any()) shared = shared / kernels::kPageTokens * kernels::kPageTokens;
+  LLMRUN_ASSIGN(const SequenceId child, cache_.fork(parent, shared));
+  if (shared > 0) {
+    states_.copy(parent, child);
+  } else {
+    states_.clear(child);
+  }
+  return child;
+}
 
 int64_t wanted_rows(const Chunk& chunk) {
   switch (chunk.logits) {
@@ -203,11 +234,12 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
   Pass pass{.spec = model_.spec,
             .weights = model_.weights,
             .frequencies = frequencies_,
-            .alibi = model_.tables.alibi,
+            .slopes = model_.tables.slopes,
             .ops = model_.backend->ops(),
             .arena = arena,
             .host = host,
             .cache = &cache_,
+            .states = &states_,
             .k_type = options_.k_type,
             .v_type = options_.v_type,
             .n_tokens = n_tokens,
@@ -272,6 +304,7 @@ Result<Embeddings> ContextImpl::embed_chunks(const Batch& batch,
 Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const ContextPlan& plan) {
   kernels::Backend& backend = *model.backend;
   LLMRUN_ASSIGN(auto kv, backend.allocate(plan.kv_bytes));
+  LLMRUN_ASSIGN(auto state, backend.allocate(plan.state_bytes));
   Memory memory;
   LLMRUN_ASSIGN(memory.arena, backend.allocate(plan.arena_bytes));
   LLMRUN_ASSIGN(memory.host, backend.allocate(plan.host_bytes));
@@ -285,7 +318,8 @@ Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const Co
   LLMRUN_TRY(backend.reserve(plan.max_rows, plan.max_width));
   KvCache cache(plan.kv, std::move(kv), plan.n_pages, plan.options.max_sequences,
                 plan.options.context_tokens);
-  return std::make_unique<ContextImpl>(model, plan, std::move(memory), std::move(cache));
+  return std::make_unique<ContextImpl>(model, plan, std::move(memory), std::move(cache),
+                                       RecurrentStates(plan.state, std::move(state)));
 }
 
 }  // namespace llmrun::runtime

@@ -7,6 +7,7 @@
 #include "runtime/kv_cache.h"
 #include "runtime/memory_plan.h"
 #include "runtime/pass.h"
+#include "runtime/recurrent_state.h"
 
 namespace llmrun::runtime {
 
@@ -15,6 +16,8 @@ struct ContextPlan {
   KvLayout kv;
   int64_t n_pages = 0;
   uint64_t kv_bytes = 0;
+  StateLayout state;
+  uint64_t state_bytes = 0;
   uint64_t arena_bytes = 0;
   uint64_t host_bytes = 0;
   uint64_t output_bytes = 0;

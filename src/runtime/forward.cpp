@@ -45,6 +45,14 @@ bool run_block(Pass& pass, const Mixer& mixer, ConstRows x, Rows y) {
     project(pass, x, {{matrix->out, y}});
   } else if (const auto* latent = std::get_if<LatentAttention>(&mixer)) {
     run_latent_attention(pass, *latent, x, y);
+  } else if (const auto* conv = std::get_if<ShortConv>(&mixer)) {
+    run_short_conv(pass, *conv, x, y);
+  } else if (const auto* space = std::get_if<StateSpace>(&mixer)) {
+    run_state_space(pass, *space, x, y);
+  } else if (const auto* lightning = std::get_if<LightningAttention>(&mixer)) {
+    run_lightning_attention(pass, *lightning, x, y);
+  } else if (const auto* delta = std::get_if<DeltaNet>(&mixer)) {
+    run_delta_net(pass, *delta, x, y);
   } else {
     return false;
   }
@@ -61,7 +69,7 @@ bool run_block(Pass& pass, const Ffn& ffn, ConstRows x, Rows y) {
   return true;
 }
 
-// x += scale * post_norm(block(input)), or x = post_norm(x + scale * block(input))
+// x = skip * x + scale * post_norm(block(input)), or x = post_norm(x + scale * block(input))
 template <typename Block>
 void add_branch(Pass& pass, const LayerSpec& layer, const Block& block,
                 const std::optional<Norm>& post_norm, ConstRows input, Rows x) {
@@ -70,8 +78,30 @@ void add_branch(Pass& pass, const LayerSpec& layer, const Block& block,
   if (!run_block(pass, block, input, branch)) return;
   const bool norms_sum = layer.residual == Residual::kPostNorm;
   if (post_norm && !norms_sum) apply_norm(pass, *post_norm, branch, branch);
-  pass.ops.add({.x = branch, .y = x, .x_scale = layer.branch_scale});
+  pass.ops.add(
+      {.x = branch, .y = x, .x_scale = layer.branch_scale, .y_scale = layer.skip_scale});
   if (post_norm && norms_sum) apply_norm(pass, *post_norm, x, x);
+}
+
+// Where norms write: the residual stream itself when what is skipped is the normed value.
+struct NormBuffers {
+  Rows mixer, ffn;
+};
+
+void run_layer(Pass& pass, const LayerSpec& layer, NormBuffers buffers, Rows x) {
+  if (layer.residual == Residual::kNormed) buffers = {x, x};
+  const bool parallel = layer.residual == Residual::kParallel;
+  const ConstRows mixer_input = normed(pass, layer.mixer_norm, x, buffers.mixer);
+  ConstRows ffn_input = mixer_input;
+  if (parallel && layer.ffn_norm) ffn_input = normed(pass, layer.ffn_norm, x, buffers.ffn);
+  add_branch(pass, layer, layer.mixer, layer.mixer_post_norm, mixer_input, x);
+  add_branch(pass, layer, layer.second_mixer, layer.mixer_post_norm, mixer_input, x);
+  if (!parallel) ffn_input = normed(pass, layer.ffn_norm, x, buffers.ffn);
+  add_branch(pass, layer, layer.ffn, layer.ffn_post_norm, ffn_input, x);
+  if (!std::holds_alternative<NoFfn>(layer.side_ffn)) {
+    const ConstRows input = normed(pass, layer.side_norm, pass.layer_input, buffers.ffn);
+    add_branch(pass, layer, layer.side_ffn, std::nullopt, input, x);
+  }
 }
 
 // The residual stream between two layers: what the loop over them keeps besides x.
@@ -159,24 +189,14 @@ void run_head(Pass& pass, Rows x, Rows logits) {
 Rows run_layers(Pass& pass) {
   const int64_t d_model = pass.spec.d_model;
   const Rows x = pass.arena.rows(pass.n_tokens, d_model);  // the residual stream
-  const Rows mixer_buffer = pass.arena.rows(pass.n_tokens, d_model);
-  const Rows ffn_buffer = pass.arena.rows(pass.n_tokens, d_model);
+  const NormBuffers buffers{pass.arena.rows(pass.n_tokens, d_model),
+                            pass.arena.rows(pass.n_tokens, d_model)};
   embed(pass, x);
   Stream stream(pass, x);
   for (pass.layer = 0; pass.layer < pass.spec.layers.size(); ++pass.layer) {
     const LayerSpec& layer = pass.spec.layers[pass.layer];
-    const bool parallel = layer.residual == Residual::kParallel;
     stream.before(layer);
-    const ConstRows mixer_input = normed(pass, layer.mixer_norm, x, mixer_buffer);
-    ConstRows ffn_input = mixer_input;
-    if (parallel && layer.ffn_norm) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
-    add_branch(pass, layer, layer.mixer, layer.mixer_post_norm, mixer_input, x);
-    if (!parallel) ffn_input = normed(pass, layer.ffn_norm, x, ffn_buffer);
-    add_branch(pass, layer, layer.ffn, layer.ffn_post_norm, ffn_input, x);
-    if (!std::holds_alternative<NoFfn>(layer.side_ffn)) {
-      const ConstRows input = normed(pass, layer.side_norm, pass.layer_input, ffn_buffer);
-      add_branch(pass, layer, layer.side_ffn, std::nullopt, input, x);
-    }
+    run_layer(pass, layer, buffers, x);
     stream.after(layer);
   }
   return x;

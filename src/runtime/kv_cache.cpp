@@ -89,13 +89,12 @@ Result<SequenceId> KvCache::fork(SequenceId parent, int64_t n_tokens) {
   LLMRUN_ASSIGN(const SequenceId id, open());
   const Sequence& from = sequences_[static_cast<size_t>(parent)];
   Sequence& to = sequences_[static_cast<size_t>(id)];
-  const int64_t n_pages = std::clamp(n_tokens, int64_t{0}, from.length) / kPageTokens;
-  for (int64_t i = 0; i < n_pages; ++i) {
+  to.length = std::clamp(n_tokens, int64_t{0}, from.length);
+  for (int64_t i = 0; i < pages_for(to.length); ++i) {
     const int32_t shared = from.pages[static_cast<size_t>(i)];
     ++reference_count_[static_cast<size_t>(shared)];
     to.pages.push_back(shared);
   }
-  to.length = n_pages * kPageTokens;
   return id;
 }
 
@@ -117,7 +116,7 @@ int64_t KvCache::pages_needed(SequenceId id, int64_t n_tokens) const {
 
 void KvCache::append(SequenceId id, int64_t n_tokens) {
   Sequence& sequence = sequences_[static_cast<size_t>(id)];
-  if (tail_is_shared(sequence)) {  // a truncated fork: write to a copy of the page
+  if (tail_is_shared(sequence)) {  // a fork within a page: write to a copy of it
     int32_t& tail = sequence.pages.back();
     const int32_t copy = take_page();
     std::memcpy(page(copy), page(tail), layout_.page_bytes);

@@ -44,7 +44,8 @@ class KvCache {
   [[nodiscard]] bool is_open(SequenceId id) const;
   [[nodiscard]] int64_t length(SequenceId id) const;
   void truncate(SequenceId id, int64_t n_tokens);
-  // A new sequence that shares the whole pages within the first n_tokens of `parent`.
+  // A new sequence that shares the pages of the first n_tokens of `parent`. When they end within a
+  // page, whoever appends first takes a copy of it.
   Result<SequenceId> fork(SequenceId parent, int64_t n_tokens);
 
   [[nodiscard]] int64_t free_tokens() const;

@@ -31,6 +31,9 @@ class NullOps final : public kernels::Ops {
   void attention(const kernels::AttentionParams&) override {}
   void route(const kernels::RouteParams&) override {}
   void combine_experts(const kernels::CombineExpertsParams&) override {}
+  void causal_conv(const kernels::CausalConvParams&) override {}
+  void state_space(const kernels::StateSpaceParams&) override {}
+  void delta_rule(const kernels::DeltaRuleParams&) override {}
 };
 
 Result<void> check(const char* name, int64_t value, int64_t min, int64_t max) {
@@ -126,7 +129,7 @@ void measure_pass(const ModelSpec& spec, const Weights& weights, const PositionT
   Pass pass{.spec = spec,
             .weights = weights,
             .frequencies = tables.frequencies,
-            .alibi = tables.alibi,
+            .slopes = tables.slopes,
             .ops = ops,
             .arena = arena,
             .host = host,
@@ -151,6 +154,20 @@ void measure_pass(const ModelSpec& spec, const Weights& weights, const PositionT
   plan.output_bytes = static_cast<uint64_t>(plan.output_rows * plan.output_width) * sizeof(float);
 }
 
+Result<void> plan_state(const ModelSpec& spec, ContextPlan& plan) {
+  plan.state = state_layout(spec);
+  const auto bytes = checked_mul(static_cast<uint64_t>(plan.options.max_sequences),
+                                 static_cast<uint64_t>(plan.state.sequence_floats) * sizeof(float));
+  if (!bytes || *bytes > INT64_MAX) {
+    return make_error(ErrorCode::kOutOfMemory,
+                      "the recurrent states of {} sequences need more memory than any machine has; "
+                      "ask for fewer sequences",
+                      plan.options.max_sequences);
+  }
+  plan.state_bytes = *bytes;
+  return {};
+}
+
 std::string kv_detail(const ContextPlan& plan) {
   return fmt::format("{} sequences x {} tokens in {} pages of {} tokens, {} bytes each",
                      plan.options.max_sequences, plan.options.context_tokens, plan.n_pages,
@@ -171,6 +188,7 @@ Result<ContextPlan> plan_context(const ModelSpec& spec, const Weights& weights,
   ContextPlan plan;
   LLMRUN_ASSIGN(plan.options, resolve(spec, wanted));
   LLMRUN_TRY(plan_pages(spec, plan));
+  LLMRUN_TRY(plan_state(spec, plan));
   measure_pass(spec, weights, tables, plan);
   measure_products(spec, plan);
   plan.workspace_bytes = backend.workspace_bytes(plan.max_rows, plan.max_width);
@@ -190,6 +208,9 @@ MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const Posit
   add("weights (converted)", weights.converted_bytes(), "vectors stored in other types than F32");
   add("position tables", tables.buffer ? tables.buffer->size() : 0, "angles and slopes");
   add("KV cache", plan.kv_bytes, kv_detail(plan));
+  add("recurrent state", plan.state_bytes,
+      fmt::format("{} sequences x {} values of float32", options.max_sequences,
+                  plan.state.sequence_floats));
   add("activations", plan.arena_bytes,
       fmt::format("one forward pass of {} tokens", options.batch_tokens));
   if (options.pooling) {

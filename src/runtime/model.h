@@ -48,11 +48,17 @@ class Context {
   virtual void close_sequence(SequenceId sequence) = 0;
   // Tokens the sequence's cache holds.
   [[nodiscard]] virtual int64_t length(SequenceId sequence) const = 0;
-  // Forgets everything from position n_tokens on (a new turn, rejected draft tokens). Recurrent
-  // models that cannot go back to n_tokens answer kUnsupported: close and start again.
+  // The longest beginning of the sequence, of at most n_tokens, that truncate() and fork_sequence()
+  // can keep. Without recurrent mixers that is n_tokens itself. A recurrent state exists after the
+  // last token only: a model that has one keeps all of the sequence or nothing, and the tokens from
+  // there on must be run again.
+  [[nodiscard]] virtual int64_t restorable(SequenceId sequence, int64_t n_tokens) const = 0;
+  // Forgets everything from position n_tokens on (a new turn, rejected draft tokens). kUnsupported,
+  // and nothing is changed, when restorable(sequence, n_tokens) is less than n_tokens.
   virtual Result<void> truncate(SequenceId sequence, int64_t n_tokens) = 0;
   // A new sequence that shares the cache of the first n_tokens of `parent`, rounded down to whole
-  // pages of kPageTokens: its length() says how many. Both go on independently.
+  // pages of kPageTokens and to what is restorable: its length() says how many. A recurrent state
+  // is copied. Both go on independently.
   virtual Result<SequenceId> fork_sequence(SequenceId parent, int64_t n_tokens) = 0;
   // Tokens that still fit, over all sequences.
   [[nodiscard]] virtual int64_t free_tokens() const = 0;

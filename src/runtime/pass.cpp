@@ -20,6 +20,35 @@ void project(Pass& pass, ConstRows x, std::initializer_list<Product> products) {
   pass.ops.matmul({.x = x, .outputs = {outputs.data(), n}});
 }
 
+void project_grouped(Pass& pass, const GroupedLinear& grouped, ConstRows x,
+                     std::initializer_list<Rows> parts) {
+  const ArenaScope scope(pass.arena);
+  const Rows all = pass.arena.rows(x.n, grouped.linear.n_out);
+  project(pass, x, {{grouped.linear, all}});
+  int64_t first = 0;
+  for (const Rows& part : parts) {
+    const int64_t width = part.width / grouped.n_groups;
+    copy_rows(pass, split_heads(all, grouped.n_groups, first, width),
+              split_heads(part, grouped.n_groups, 0, width));
+    first += width;
+  }
+}
+
+void convolve(Pass& pass, const Convolution& conv, int64_t first_channel, bool silu, Rows x,
+              Rows y) {
+  const StateShape shape = state_shape(pass.spec.layers[pass.layer]);
+  for (const PassChunk& chunk : pass.chunks) {
+    pass.ops.causal_conv({.x = slice(x, chunk.first_row, chunk.n_rows),
+                          .y = slice(y, chunk.first_row, chunk.n_rows),
+                          .weight = pass.weights.vector(conv.weight),
+                          .bias = pass.weights.vector(conv.bias),
+                          .n_taps = conv.n_taps,
+                          .silu = silu,
+                          .state = pass.states->window(chunk.sequence, pass.layer) + first_channel,
+                          .state_stride = shape.window_width});
+  }
+}
+
 void apply_norm(Pass& pass, const Norm& norm, ConstRows x, Rows y) {
   pass.ops.norm({.kind = norm.kind,
                  .x = x,
@@ -35,6 +64,23 @@ void copy_rows(Pass& pass, ConstRows x, Rows y) {
   kernels::GatedActivationParams params;
   params.activation = Activation::kNone;
   params.gate = x;
+  params.y = y;
+  pass.ops.gated_activation(params);
+}
+
+void activate(Pass& pass, Activation activation, Rows x) {
+  kernels::GatedActivationParams params;
+  params.activation = activation;
+  params.gate = x;
+  params.y = x;
+  pass.ops.gated_activation(params);
+}
+
+void gate_rows(Pass& pass, Activation activation, ConstRows gate, Rows y) {
+  kernels::GatedActivationParams params;
+  params.activation = activation;
+  params.gate = gate;
+  params.up = y;
   params.y = y;
   pass.ops.gated_activation(params);
 }

@@ -8,6 +8,7 @@
 #include "kernels/backend.h"
 #include "runtime/arena.h"
 #include "runtime/kv_cache.h"
+#include "runtime/recurrent_state.h"
 #include "runtime/spec.h"
 #include "runtime/weights.h"
 
@@ -17,12 +18,13 @@ using kernels::ConstRows;
 using kernels::Rows;
 
 // Tables computed once per model: angles per rope (the second set for contexts longer than the
-// original one) and slopes per layer (null: none). They lie in backend memory.
+// original one) and slopes per layer (of ALiBi, or the rates of lightning attention; null: none).
+// They lie in backend memory.
 struct PositionTables {
   std::unique_ptr<kernels::Buffer> buffer;
   std::vector<const float*> frequencies;       // [ropes.size()]
   std::vector<const float*> long_frequencies;  // [ropes.size()]
-  std::vector<const float*> alibi;             // [layers.size()]
+  std::vector<const float*> slopes;            // [layers.size()]
 };
 Result<PositionTables> make_position_tables(const ModelSpec& spec, const Weights& weights,
                                             kernels::Backend& backend);
@@ -43,11 +45,12 @@ struct Pass {
   const ModelSpec& spec;
   const Weights& weights;
   std::span<const float* const> frequencies;  // per rope, for this context's length
-  std::span<const float* const> alibi;        // per layer
+  std::span<const float* const> slopes;       // per layer
   kernels::Ops& ops;
   Arena& arena;              // backend memory
   Arena& host;               // memory the host writes: ids, positions, expert pairs
   KvCache* cache = nullptr;  // null when measuring
+  const RecurrentStates* states = nullptr;
   kernels::CacheType k_type = kernels::CacheType::kF16;
   kernels::CacheType v_type = kernels::CacheType::kF16;
   int64_t n_tokens = 0;
@@ -86,6 +89,10 @@ struct Product {
 void project(Pass& pass, ConstRows x, std::initializer_list<Product> products);
 void apply_norm(Pass& pass, const Norm& norm, ConstRows x, Rows y);
 void copy_rows(Pass& pass, ConstRows x, Rows y);
+// x = activation(x)
+void activate(Pass& pass, Activation activation, Rows x);
+// y *= activation(gate)
+void gate_rows(Pass& pass, Activation activation, ConstRows gate, Rows y);
 // Rotates dims [first_dim, first_dim + rope.n_dims) of every head in place; does nothing for
 // kNoRope.
 void apply_rope(Pass& pass, int rope, Rows x, int64_t n_heads, int64_t first_dim);
@@ -96,10 +103,23 @@ void apply_gate(Pass& pass, const OutputGate& gate, ConstRows x, Rows heads);
 void apply_factors(Pass& pass, const TensorDecl& factors, Rows y);
 void apply_divisors(Pass& pass, const TensorDecl& divisors, Rows y);
 
+// y = linear(x), with the parts of every group gathered: part i gets y[i].width / n_groups columns
+// of each group.
+void project_grouped(Pass& pass, const GroupedLinear& grouped, ConstRows x,
+                     std::initializer_list<Rows> parts);
+// y = conv(x) for the tokens of every sequence, whose windows hold these channels from
+// `first_channel` on.
+void convolve(Pass& pass, const Convolution& conv, int64_t first_channel, bool silu, Rows x,
+              Rows y);
+
 // ---- blocks: y = block(x) ----------------------------------------------------------------------
 
 void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y);
 void run_latent_attention(Pass& pass, const LatentAttention& mixer, ConstRows x, Rows y);
+void run_short_conv(Pass& pass, const ShortConv& mixer, ConstRows x, Rows y);
+void run_state_space(Pass& pass, const StateSpace& mixer, ConstRows x, Rows y);
+void run_lightning_attention(Pass& pass, const LightningAttention& mixer, ConstRows x, Rows y);
+void run_delta_net(Pass& pass, const DeltaNet& mixer, ConstRows x, Rows y);
 void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y);
 void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y);
 

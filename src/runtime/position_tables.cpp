@@ -1,4 +1,5 @@
-// Fills the position tables of a model: rotary angles and linear biases, in backend memory.
+// Fills the position tables of a model: rotary angles, linear biases and rates of decay, in backend
+// memory.
 #include <algorithm>
 #include <span>
 
@@ -24,6 +25,16 @@ std::vector<float> frequencies(const Rope& rope, const Weights& weights, const T
                           data == nullptr ? std::span<const float>() : std::span(data, n_pairs));
 }
 
+std::vector<float> layer_slopes(const Mixer& mixer) {
+  const auto* const attention = std::get_if<Attention>(&mixer);
+  if (attention != nullptr && attention->alibi_max_bias != 0.0F) {
+    return alibi_slopes(attention->n_heads, attention->alibi_max_bias);
+  }
+  const auto* const lightning = std::get_if<LightningAttention>(&mixer);
+  if (lightning != nullptr) return lightning_slopes(lightning->n_heads, lightning->slope_scale);
+  return {};
+}
+
 }  // namespace
 
 Result<PositionTables> make_position_tables(const ModelSpec& spec, const Weights& weights,
@@ -31,7 +42,7 @@ Result<PositionTables> make_position_tables(const ModelSpec& spec, const Weights
   PositionTables tables;
   tables.frequencies.resize(spec.ropes.size());
   tables.long_frequencies.resize(spec.ropes.size());
-  tables.alibi.resize(spec.layers.size());
+  tables.slopes.resize(spec.layers.size());
   std::vector<Table> wanted;
   for (size_t i = 0; i < spec.ropes.size(); ++i) {
     const Rope& rope = spec.ropes[i];
@@ -39,9 +50,8 @@ Result<PositionTables> make_position_tables(const ModelSpec& spec, const Weights
     wanted.push_back({&tables.long_frequencies[i], frequencies(rope, weights, rope.factors_long)});
   }
   for (size_t i = 0; i < spec.layers.size(); ++i) {
-    const auto* mixer = std::get_if<Attention>(&spec.layers[i].mixer);
-    if (mixer == nullptr || mixer->alibi_max_bias == 0.0F) continue;
-    wanted.push_back({&tables.alibi[i], alibi_slopes(mixer->n_heads, mixer->alibi_max_bias)});
+    std::vector<float> slopes = layer_slopes(spec.layers[i].mixer);
+    if (!slopes.empty()) wanted.push_back({&tables.slopes[i], std::move(slopes)});
   }
   Arena measure;
   for (const Table& table : wanted) measure.array<float>(static_cast<int64_t>(table.values.size()));

@@ -76,4 +76,14 @@ std::vector<float> alibi_slopes(int64_t n_heads, float max_bias) {
   return slopes;
 }
 
+std::vector<float> lightning_slopes(int64_t n_heads, float scale) {
+  const double first = std::exp2(-std::exp2(-(std::log2(static_cast<double>(n_heads)) - 3.0)));
+  std::vector<float> slopes;
+  for (int64_t h = 0; h < n_heads; ++h) {
+    const double slope = std::pow(first, static_cast<double>(h + 1));
+    slopes.push_back(static_cast<float>(-slope * static_cast<double>(scale)));
+  }
+  return slopes;
+}
+
 }  // namespace llmrun::runtime

@@ -1,4 +1,5 @@
-// The angles of a model's rotary embeddings, computed once when it is loaded.
+// The angles of a model's rotary embeddings and the slopes of its heads, computed once when it is
+// loaded.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +17,9 @@ std::vector<float> rope_frequencies(const Rope& rope, std::span<const float> fac
 
 // Slope of each head for attention with linear biases (Press et al., 2021).
 std::vector<float> alibi_slopes(int64_t n_heads, float max_bias);
+
+// Logarithm of the decay per token of each head of lightning attention (Qin et al., 2024), all
+// rates multiplied by `scale`.
+std::vector<float> lightning_slopes(int64_t n_heads, float scale);
 
 }  // namespace llmrun::runtime

@@ -51,6 +51,43 @@ class Walker {
     (*this)(mixer.kv_a_norm);
     (*this)(mixer.gate);
   }
+  void operator()(Convolution& conv) const {
+    vector(conv.weight);
+    vector(conv.bias);
+  }
+  void operator()(ShortConv& mixer) const {
+    for (Linear* linear : {&mixer.b, &mixer.c, &mixer.u, &mixer.out}) (*this)(*linear);
+    (*this)(mixer.conv);
+  }
+  void operator()(StateSpace& mixer) const {
+    for (Linear* linear : {&mixer.z, &mixer.x, &mixer.zx.linear, &mixer.b, &mixer.c, &mixer.dt_low,
+                           &mixer.dt, &mixer.out}) {
+      (*this)(*linear);
+    }
+    (*this)(mixer.conv);
+    for (auto* norm : {&mixer.b_norm, &mixer.c_norm, &mixer.dt_norm, &mixer.out_norm}) {
+      (*this)(*norm);
+    }
+    vector(mixer.a);
+    vector(mixer.d);
+  }
+  void operator()(LightningAttention& mixer) const {
+    (*this)(mixer.qkv.linear);
+    (*this)(mixer.norm);
+    (*this)(mixer.gate);
+    (*this)(mixer.out);
+  }
+  void operator()(DeltaNet& mixer) const {
+    for (Linear* linear :
+         {&mixer.q, &mixer.k, &mixer.v, &mixer.qkvz.linear, &mixer.beta, &mixer.decay,
+          &mixer.decay_low, &mixer.beta_decay.linear, &mixer.gate_low, &mixer.gate, &mixer.out}) {
+      (*this)(*linear);
+    }
+    for (Convolution* conv : {&mixer.q_conv, &mixer.k_conv, &mixer.v_conv}) (*this)(*conv);
+    vector(mixer.decay_bias);
+    vector(mixer.a);
+    (*this)(mixer.out_norm);
+  }
   void operator()(NoFfn& /*ffn*/) const {}
   void operator()(DenseFfn& ffn) const {
     for (Linear* linear : {&ffn.gate, &ffn.up, &ffn.down}) (*this)(*linear);
@@ -87,6 +124,7 @@ void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
     walk(layer.stream_norm);
     walk(layer.mixer_norm);
     std::visit(walk, layer.mixer);
+    std::visit(walk, layer.second_mixer);
     walk(layer.mixer_post_norm);
     walk(layer.ffn_norm);
     std::visit(walk, layer.ffn);
@@ -110,6 +148,36 @@ int64_t pooled_width(const ModelSpec& spec, Pooling pooling) {
   if (pooling == Pooling::kRank) return head.classifier.output.n_out;
   if (pooling == Pooling::kNone || head.dense.empty()) return spec.d_model;
   return head.dense.back().n_out;
+}
+
+namespace {
+
+StateShape shape_of(const ShortConv& mixer) {
+  return {mixer.conv.n_taps - 1, mixer.conv.n_channels, 0};
+}
+StateShape shape_of(const StateSpace& mixer) {
+  return {mixer.conv.n_taps - 1, mixer.conv.n_channels,
+          mixer.n_heads * mixer.head_dim * mixer.n_state};
+}
+StateShape shape_of(const LightningAttention& mixer) {
+  return {0, 0, mixer.n_heads * mixer.head_dim * mixer.head_dim};
+}
+StateShape shape_of(const DeltaNet& mixer) {
+  return {mixer.q_conv.n_taps - 1,
+          mixer.q_conv.n_channels + mixer.k_conv.n_channels + mixer.v_conv.n_channels,
+          mixer.n_heads * mixer.k_dim * mixer.v_dim};
+}
+template <typename Other>
+StateShape shape_of(const Other& /*mixer*/) {
+  return {};
+}
+
+}  // namespace
+
+StateShape state_shape(const LayerSpec& layer) {
+  const auto shape = [](const auto& mixer) { return shape_of(mixer); };
+  const StateShape first = std::visit(shape, layer.mixer);
+  return first.n_floats() > 0 ? first : std::visit(shape, layer.second_mixer);
 }
 
 KvShape kv_shape(const LayerSpec& layer) {

@@ -128,6 +128,8 @@ struct Attention {
   TensorDecl query_gains;          // talkie: [n_heads] factors of the normalised queries
   QueryTemperature temperature;    // mistral3, llama4
   std::optional<OutputGate> gate;  // afmoe, laguna
+  // q goes to [query | gate] of every head; sigmoid(gate) multiplies the heads' output (qwen3next).
+  bool gate_in_q = false;
 };
 
 // Multi-head latent attention (DeepSeek-V2). Keys and values of all heads come from one vector c
@@ -164,9 +166,100 @@ struct LinearMixer {
   Linear out;
 };
 
-// Recurrent mixers (Mamba, Mamba2, GatedDeltaNet, ShortConv, KDA, Lightning) become further
-// alternatives here, each with a file in blocks/ and its state beside the KV pages.
-using Mixer = std::variant<NoMixer, LinearMixer, Attention, LatentAttention>;
+// ---- recurrent mixers: their state lies beside the KV pages ------------------------------------
+
+// Of each channel over the tokens; the last tap meets the present one.
+struct Convolution {
+  TensorDecl weight;  // [n_taps, n_channels]
+  TensorDecl bias;    // [n_channels]
+  int64_t n_taps = 0;
+  int64_t n_channels = 0;
+};
+
+// One product whose rows lie in n_groups groups: in each the rows of every part, in order. So some
+// files interleave, head by head, what others keep in tensors of their own.
+struct GroupedLinear {
+  Linear linear;
+  int64_t n_groups = 1;
+
+  [[nodiscard]] bool declared() const { return linear.declared(); }
+};
+
+// Gated short convolution (LFM2): out(c * conv(b * u)).
+struct ShortConv {
+  Linear b, c, u;
+  Convolution conv;
+  Linear out;
+};
+
+// Mamba: out(norm(scan(silu(conv x)) * silu(z))), with a state of n_state values for each of the
+// n_heads * head_dim channels. b, c and dt of the scan come out of the convolution beside x
+// (Mamba 2), or are computed from the convolved x (Mamba 1, whose heads are one channel; plamo2).
+struct StateSpace {
+  int64_t n_heads = 0;
+  int64_t head_dim = 0;
+  int64_t n_groups = 1;  // heads of a group share b and c
+  int64_t n_state = 0;
+  Linear z, x;       // x: to the channels of the convolution
+  GroupedLinear zx;  // instead: per head [z | x] (plamo2)
+  Convolution conv;  // of x, or of [x | b | c]
+  Linear b, c;       // of the convolved x; not declared: b and c are there already
+  Linear dt_low;
+  std::optional<Norm> b_norm, c_norm, dt_norm;
+  Linear dt;     // of dt_low, or of the block's input; softplus follows
+  TensorDecl a;  // logarithm of the decay per unit of dt: [n_heads] or [n_state, n_heads]
+  bool a_per_state = false;
+  TensorDecl d;                  // [n_heads]
+  std::optional<Norm> out_norm;  // of each group
+  Linear out;
+};
+
+// Lightning attention (MiniMax-01): linear attention whose heads forget at fixed rates.
+struct LightningAttention {
+  int64_t n_heads = 0;
+  int64_t head_dim = 0;
+  GroupedLinear qkv;         // per head [q | k | v]; SiLU follows
+  float slope_scale = 1.0F;  // of the rates; see lightning_slopes()
+  std::optional<Norm> norm;  // of all heads together
+  std::optional<OutputGate> gate;
+  Linear out;
+};
+
+enum class DecayForm : uint8_t {
+  kSoftplus,  // log decay = a * softplus(w x + bias)
+  kBounded,   // log decay = bound * sigmoid(a * (w x + bias))
+};
+// Gated delta net (Qwen3-Next) and Kimi Delta Attention: out(norm(delta_rule(q, k, v)) * gate),
+// with q, k and v convolved, and q and k of length 1.
+struct DeltaNet {
+  int64_t n_heads = 0;    // of values
+  int64_t n_k_heads = 0;  // of queries and keys
+  int64_t k_dim = 0;
+  int64_t v_dim = 0;
+  bool tiled_heads = false;  // value head h reads key head h mod n_k_heads; else neighbours share
+  Linear q, k, v;
+  GroupedLinear qkvz;  // instead of q, k, v and gate: per key head [q | k | v | z] (qwen3next)
+  Convolution q_conv, k_conv, v_conv;
+  Linear beta, decay;        // decay: to n_heads values, or to n_heads * k_dim (KDA)
+  Linear decay_low;          // what decay reads; not declared: the block's input
+  GroupedLinear beta_decay;  // instead of both: per key head [beta | decay] (qwen3next)
+  TensorDecl decay_bias;     // of beta_decay's second part
+  DecayForm decay_form = DecayForm::kSoftplus;
+  TensorDecl a;         // [n_heads]
+  float a_sign = 1.0F;  // kimi-k3's bounded form: -1
+  float decay_bound = 0.0F;
+  float length_eps = 0.0F;  // of the lengths of q and k
+  float scale = 1.0F;       // of q
+  std::optional<Norm> out_norm;
+  Linear gate_low, gate;  // gate reads gate_low, or the block's input
+  Activation gate_activation = Activation::kSilu;
+  Linear out;
+
+  [[nodiscard]] int64_t n_decays() const { return decay.declared() ? decay.n_out : n_heads; }
+};
+
+using Mixer = std::variant<NoMixer, LinearMixer, Attention, LatentAttention, ShortConv, StateSpace,
+                           LightningAttention, DeltaNet>;
 
 // ---- feed-forward ------------------------------------------------------------------------------
 
@@ -221,6 +314,7 @@ using Ffn = std::variant<NoFfn, DenseFfn, MoeFfn>;
 
 enum class Residual : uint8_t {
   kSequential,  // x += mixer(norm(x)); x += ffn(norm(x))
+  kNormed,      // x = skip_scale * norm(x) + mixer(norm(x)), likewise the ffn (minimax-01)
   // x += mixer(norm(x)) + ffn(norm(x)) with both norms of the same x; without an ffn_norm the
   // feed-forward reads the mixer's normed input.
   kParallel,
@@ -235,6 +329,7 @@ struct LayerSpec {
   std::optional<Norm> stream_norm;  // of the residual stream itself (nanbeige, between its loops)
   std::optional<Norm> mixer_norm;   // none: the mixer reads x itself (olmo2, exaone4)
   Mixer mixer;
+  Mixer second_mixer;                   // reads what mixer reads, and is added as well (falcon-h1)
   std::optional<Norm> mixer_post_norm;  // of the mixer's output, before it is added (gemma2)
   std::optional<Norm> ffn_norm;
   Ffn ffn;
@@ -246,6 +341,7 @@ struct LayerSpec {
   float branch_scale = 1.0F;        // of what each branch adds (granite, minicpm)
   StackEnd ends = StackEnd::kNone;  // set in the last layer of a stack
   TensorDecl embedding_gain;  // talkie: [1], this times the embedding is added after the layer
+  float skip_scale = 1.0F;    // Residual::kNormed
 };
 
 // hrm_text: the stream starts every stack of layers as the sum of two states, and replaces one of
@@ -325,5 +421,15 @@ struct KvShape {
 
 // Whether a part of the layer reads the residual stream as it was before the mixer.
 [[nodiscard]] bool reads_layer_input(const LayerSpec& layer);
+
+// What a recurrent mixer keeps of a sequence in a layer: the last rows that entered its
+// convolutions, and its memory.
+struct StateShape {
+  int64_t window_rows = 0;
+  int64_t window_width = 0;
+  int64_t memory = 0;  // values
+  [[nodiscard]] int64_t n_floats() const { return window_rows * window_width + memory; }
+};
+[[nodiscard]] StateShape state_shape(const LayerSpec& layer);
 
 }  // namespace llmrun::runtime

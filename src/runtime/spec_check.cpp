@@ -42,6 +42,15 @@ Result<void> check_head(const ModelSpec& spec) {
                     n_rows, spec.head.first_token, spec.n_vocab);
 }
 
+// What the ops demand of a delta net's heads.
+Result<void> check_delta(const DeltaNet& mixer, size_t layer) {
+  if (mixer.k_dim <= kernels::kMaxDeltaKeyDim && mixer.length_eps >= 0.0F) return {};
+  return make_error(ErrorCode::kBadModel,
+                    "the delta net of layer {} has keys of {} dims (at most {} are possible) and "
+                    "an epsilon of {}",
+                    layer, mixer.k_dim, kernels::kMaxDeltaKeyDim, mixer.length_eps);
+}
+
 }  // namespace
 
 Result<void> check_spec(const ModelSpec& spec) {
@@ -54,6 +63,9 @@ Result<void> check_spec(const ModelSpec& spec) {
     }
     if (const auto* mixer = std::get_if<LatentAttention>(&layer.mixer)) {
       LLMRUN_TRY(check_rope_fits(spec, i, mixer->rope, mixer->rope_dim));
+    }
+    if (const auto* mixer = std::get_if<DeltaNet>(&layer.mixer)) {
+      LLMRUN_TRY(check_delta(*mixer, i));
     }
     LLMRUN_TRY(check_eps(layer.mixer_norm, i));
     LLMRUN_TRY(check_eps(layer.ffn_norm, i));

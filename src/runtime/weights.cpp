@@ -86,7 +86,8 @@ Result<Weights> Weights::bind(const gguf::File& file, kernels::Backend& backend,
 Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const TensorDecl& wanted,
                                      bool is_matrix, kernels::Backend& backend) {
   LLMRUN_TRY(check_shape(found, wanted));
-  LLMRUN_TRY(check_part(wanted, dim(wanted.shape, is_matrix ? 1 : 0)));
+  const std::vector<int64_t> shape = significant(wanted.shape.data(), wanted.shape.size());
+  LLMRUN_TRY(check_part(wanted, is_matrix ? dim(wanted.shape, 1) : shape.back()));
   const auto type = quant::tensor_type_from_gguf_id(found.type);
   if (!type) {
     return make_error(ErrorCode::kUnsupported,
@@ -96,21 +97,20 @@ Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const Tensor
   }
   kernels::Weight weight;
   weight.type = *type;
+  int64_t row = 1;  // elements per step of the last dimension
   if (is_matrix) {
-    weight.n_in = dim(wanted.shape, 0);
+    row = weight.n_in = dim(wanted.shape, 0);
     weight.n_out = wanted.count > 0 ? wanted.count : dim(wanted.shape, 1);
     weight.n_matrices = dim(wanted.shape, 2);
   } else {
-    int64_t n_elements = 1;
-    for (const int64_t n : wanted.shape) n_elements *= n;
-    weight.n_in = wanted.count > 0 ? wanted.count : n_elements;
+    for (size_t i = 0; i + 1 < shape.size(); ++i) row *= shape[i];
+    weight.n_in = row * (wanted.count > 0 ? wanted.count : shape.back());
     weight.n_out = 1;
   }
   LLMRUN_ASSIGN(weight.row_bytes, quant::row_bytes(*type, weight.n_in));
   weight.data = found.bytes.data();
   if (wanted.first > 0) {
-    const int64_t n_skipped = is_matrix ? wanted.first * weight.n_in : wanted.first;
-    LLMRUN_ASSIGN(const size_t skipped, quant::row_bytes(*type, n_skipped));
+    LLMRUN_ASSIGN(const size_t skipped, quant::row_bytes(*type, wanted.first * row));
     weight.data += skipped;
   }
   const bool aligned = reinterpret_cast<uintptr_t>(weight.data) % alignof(float) == 0;

@@ -35,8 +35,11 @@ class FakeContext final : public runtime::Context {
   [[nodiscard]] int64_t length(runtime::SequenceId sequence) const override {
     return static_cast<int64_t>(sequences_.at(sequence).size());
   }
+  [[nodiscard]] int64_t restorable(runtime::SequenceId sequence, int64_t n_tokens) const override {
+    return is_recurrent && n_tokens < length(sequence) ? 0 : n_tokens;
+  }
   Result<void> truncate(runtime::SequenceId sequence, int64_t n_tokens) override {
-    if (is_recurrent && n_tokens < length(sequence)) {
+    if (restorable(sequence, n_tokens) < n_tokens) {
       return make_error(ErrorCode::kUnsupported, "cannot go back");
     }
     sequences_.at(sequence).resize(static_cast<size_t>(n_tokens));

@@ -43,9 +43,20 @@ void attend(Pass& pass, const Attention& mixer, Rows q, Rows k, Rows v, Rows hea
                         .chunk = mixer.chunk,
                         .scale = mixer.scale,
                         .soft_cap = mixer.soft_cap,
-                        .alibi_slopes = pass.alibi[pass.layer],
+                        .alibi_slopes = pass.slopes[pass.layer],
                         .sinks = pass.weights.vector(mixer.sinks)});
   }
+}
+
+// Queries, keys and values; the gate too, when every head's query comes with one.
+void project_heads(Pass& pass, const Attention& mixer, ConstRows x, Rows q, Rows k, Rows v,
+                   Rows gate) {
+  if (!mixer.gate_in_q) {
+    project(pass, x, {{mixer.q, q}, {mixer.k, k}, {mixer.v, v}});
+    return;
+  }
+  project_grouped(pass, {mixer.q, mixer.n_heads}, x, {q, gate});
+  project(pass, x, {{mixer.k, k}, {mixer.v, v}});
 }
 
 }  // namespace
@@ -53,11 +64,13 @@ void attend(Pass& pass, const Attention& mixer, Rows q, Rows k, Rows v, Rows hea
 void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y) {
   const ArenaScope scope(pass.arena);
   const Rows q = pass.arena.rows(pass.n_tokens, mixer.n_heads * mixer.k_dim);
+  const Rows gate =
+      pass.arena.rows(pass.n_tokens, mixer.gate_in_q ? mixer.n_heads * mixer.v_dim : 0);
   const Rows k = pass.arena.rows(pass.n_tokens, mixer.n_kv_heads * mixer.k_dim);
   const Rows v = pass.arena.rows(pass.n_tokens, mixer.n_kv_heads * mixer.v_dim);
   const Rows heads = pass.arena.rows(pass.n_tokens, mixer.n_heads * mixer.v_dim);
 
-  project(pass, x, {{mixer.q, q}, {mixer.k, k}, {mixer.v, v}});
+  project_heads(pass, mixer, x, q, k, v, gate);
   clamp(pass, mixer.clamp_qkv, {q, k, v});
   if (!mixer.qk_norm_after_rope) normalise_heads(pass, mixer, q, k);
   apply_rope(pass, mixer.rope, q, mixer.n_heads, 0);
@@ -68,6 +81,7 @@ void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y) {
 
   attend(pass, mixer, q, k, v, heads);
   if (mixer.gate) apply_gate(pass, *mixer.gate, x, heads);
+  if (mixer.gate_in_q) gate_rows(pass, Activation::kSigmoid, gate, heads);
   project(pass, heads, {{mixer.out, y}});
   if (mixer.out_scale != 1.0F) pass.ops.scale({.x = y, .factor = mixer.out_scale});
 }

@@ -49,7 +49,7 @@ ConstRows part(const std::vector<float>& v, int64_t begin, int64_t end, int64_t 
 
 TEST_P(RowOps, Norm) {
   Random random(1);
-  for (const NormKind kind : {NormKind::kRms, NormKind::kLayer}) {
+  for (const NormKind kind : {NormKind::kRms, NormKind::kLayer, NormKind::kLength}) {
     for (const int64_t group : {1, 7, 16, 64, 131, 576}) {
       for (const int64_t groups : {1, 3}) {
         const int64_t width = group * groups;
