@@ -166,15 +166,20 @@ enum class Activation : uint8_t {
 };
 // y = act(gate) * up, or y = act(gate) when up.data is null. y may be gate or up.
 // limit > 0: gate = min(gate, limit), up = clamp(up, -limit, limit) first.
+// limit_activated: act(gate) = min(act(gate), limit) instead of that of gate (bailingmoe3).
 // swiglu_oai: y = g * sigmoid(alpha * g) * (u + 1) (gpt-oss), with limit.
+// gate_cap > 0: y = cap(g, gate_cap) * sigmoid(g) * cap(u, up_cap) with cap(x, c) = c * tanh(x /
+// c), and cap(u, 0) = u (kimi-k3); without activation and limit.
 struct GatedActivationParams {
   Activation activation = Activation::kSilu;
   ConstRows gate;
   ConstRows up;
   Rows y;
   float limit = 0.0F;
+  bool limit_activated = false;
   bool swiglu_oai = false;
   float alpha = 1.702F;
+  float gate_cap = 0.0F, up_cap = 0.0F;
 };
 
 // y = a * x_scale + y * y_scale, element by element (residuals, scalings, sums).

@@ -9,4 +9,5 @@
 #include "models/common/feed_forward.h"
 #include "models/common/norms.h"
 #include "models/common/positions.h"
+#include "models/common/recurrent.h"
 #include "models/common/tensors.h"

@@ -1,5 +1,5 @@
 // Falcon H1: attention and Mamba 2 side by side in every layer.
-#include "models/recurrent.h"
+#include "models/common.h"
 
 namespace llmrun::models {
 

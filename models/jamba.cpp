@@ -1,5 +1,5 @@
 // Jamba: Mamba 1 layers, some layers of attention without positions, and experts in some layers.
-#include "models/recurrent.h"
+#include "models/common.h"
 
 namespace llmrun::models {
 

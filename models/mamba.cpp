@@ -1,5 +1,5 @@
 // Mamba and Falcon Mamba: a state space per layer, and nothing else.
-#include "models/recurrent.h"
+#include "models/common.h"
 
 namespace llmrun::models {
 

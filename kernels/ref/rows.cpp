@@ -90,22 +90,42 @@ void rope(const RopeParams& params) {
   }
 }
 
+namespace {
+
+double soft_cap(double x, float cap) {
+  const auto c = static_cast<double>(cap);
+  return c > 0 ? c * std::tanh(x / c) : x;
+}
+
+// One element of gated_activation.
+double gated(const GatedActivationParams& params, double gate, double up) {
+  if (params.gate_cap > 0) {
+    return soft_cap(gate, params.gate_cap) * activate(Activation::kSigmoid, gate) *
+           soft_cap(up, params.up_cap);
+  }
+  const auto limit = static_cast<double>(params.limit);
+  if (limit > 0 && params.up.data != nullptr) up = std::clamp(up, -limit, limit);
+  if (limit > 0 && params.limit_activated) {
+    return std::min(activate(params.activation, gate), limit) * up;
+  }
+  if (limit > 0) gate = std::min(gate, limit);
+  if (params.swiglu_oai) {
+    return gate * activate(Activation::kSigmoid, static_cast<double>(params.alpha) * gate) *
+           (up + 1.0);
+  }
+  return activate(params.activation, gate) * up;
+}
+
+}  // namespace
+
 void gated_activation(const GatedActivationParams& params) {
   for (int64_t t = 0; t < params.gate.n; ++t) {
     for (int64_t i = 0; i < params.gate.width; ++i) {
-      auto gate = static_cast<double>(params.gate.data[t * params.gate.stride + i]);
-      double up = params.up.data == nullptr
-                      ? 1.0
-                      : static_cast<double>(params.up.data[t * params.up.stride + i]);
-      const auto limit = static_cast<double>(params.limit);
-      if (limit > 0) gate = std::min(gate, limit);
-      if (limit > 0 && params.up.data != nullptr) up = std::clamp(up, -limit, limit);
-      double y = 0;
-      if (params.swiglu_oai) {
-        y = gate / (1.0 + std::exp(-static_cast<double>(params.alpha) * gate)) * (up + 1.0);
-      } else {
-        y = activate(params.activation, gate) * up;
-      }
+      const auto gate = static_cast<double>(params.gate.data[t * params.gate.stride + i]);
+      const double up = params.up.data == nullptr
+                            ? 1.0
+                            : static_cast<double>(params.up.data[t * params.up.stride + i]);
+      const double y = gated(params, gate, up);
       params.y.data[t * params.y.stride + i] = static_cast<float>(y);
     }
   }

@@ -90,11 +90,12 @@ Result<SequenceId> KvCache::fork(SequenceId parent, int64_t n_tokens) {
   const Sequence& from = sequences_[static_cast<size_t>(parent)];
   Sequence& to = sequences_[static_cast<size_t>(id)];
   to.length = std::clamp(n_tokens, int64_t{0}, from.length);
-  for (int64_t i = 0; i < pages_for(to.length); ++i) {
+  for (int64_t i = 0; i < to.length / kPageTokens; ++i) {
     const int32_t shared = from.pages[static_cast<size_t>(i)];
     ++reference_count_[static_cast<size_t>(shared)];
     to.pages.push_back(shared);
   }
+  if (to.length % kPageTokens != 0) to.pages.push_back(copy_page(from.pages[to.pages.size()]));
   return id;
 }
 
@@ -116,12 +117,10 @@ int64_t KvCache::pages_needed(SequenceId id, int64_t n_tokens) const {
 
 void KvCache::append(SequenceId id, int64_t n_tokens) {
   Sequence& sequence = sequences_[static_cast<size_t>(id)];
-  if (tail_is_shared(sequence)) {  // a fork within a page: write to a copy of it
+  if (tail_is_shared(sequence)) {  // a truncated fork: write to a copy of the page
     int32_t& tail = sequence.pages.back();
-    const int32_t copy = take_page();
-    std::memcpy(page(copy), page(tail), layout_.page_bytes);
     --reference_count_[static_cast<size_t>(tail)];
-    tail = copy;
+    tail = copy_page(tail);
   }
   sequence.length += n_tokens;
   while (static_cast<int64_t>(sequence.pages.size()) < pages_for(sequence.length)) {
@@ -157,6 +156,12 @@ int32_t KvCache::take_page() {
   free_.pop_back();
   reference_count_[static_cast<size_t>(taken)] = 1;
   return taken;
+}
+
+int32_t KvCache::copy_page(int32_t from) {
+  const int32_t copy = take_page();
+  std::memcpy(page(copy), page(from), layout_.page_bytes);
+  return copy;
 }
 
 bool KvCache::tail_is_shared(const Sequence& sequence) const {

@@ -44,8 +44,8 @@ class KvCache {
   [[nodiscard]] bool is_open(SequenceId id) const;
   [[nodiscard]] int64_t length(SequenceId id) const;
   void truncate(SequenceId id, int64_t n_tokens);
-  // A new sequence that shares the pages of the first n_tokens of `parent`. When they end within a
-  // page, whoever appends first takes a copy of it.
+  // A new sequence that shares the whole pages within the first n_tokens of `parent`, and has a
+  // copy of the page they end in.
   Result<SequenceId> fork(SequenceId parent, int64_t n_tokens);
 
   [[nodiscard]] int64_t free_tokens() const;
@@ -67,6 +67,7 @@ class KvCache {
   [[nodiscard]] std::byte* page(int32_t index) const;
   void release_pages(Sequence& sequence, int64_t keep);
   int32_t take_page();
+  int32_t copy_page(int32_t from);
   // True when the next token goes into a page that another sequence holds too.
   [[nodiscard]] bool tail_is_shared(const Sequence& sequence) const;
 

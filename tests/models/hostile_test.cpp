@@ -193,6 +193,43 @@ TEST(Hostile, Encoders) {
   }
 }
 
+TEST(Hostile, RecurrentMixers) {
+  const std::map<std::string, std::map<std::string, std::vector<int64_t>>> models = {
+      {"altered-mamba-norms",
+       {{"mamba.ssm.inner_size", {0, -1, 63, INT64_MAX}},
+        {"mamba.ssm.state_size", {0, 7, 1 << 20}},
+        {"mamba.ssm.conv_kernel", {0, 4, 65}},
+        {"mamba.ssm.time_step_rank", {0, 4, INT64_MAX}}}},
+      {"altered-mamba2-groups",
+       {{"mamba2.ssm.inner_size", {0, 47, INT64_MAX}},
+        {"mamba2.ssm.time_step_rank", {0, 5, 7, 48}},
+        {"mamba2.ssm.group_count", {0, 4, 6, -3}}}},
+      {"altered-plamo2-heads", {{"plamo2.ssm.time_step_rank", {0, 5, 12}}}},
+      {"altered-lfm2-window", {{"lfm2.shortconv.l_cache", {0, 3, 65, INT64_MAX}}}},
+      {"altered-minimax-01-interval",
+       {{"minimax-01.full_attention_interval", {0, -1, 3}},
+        {"minimax-01.attention.key_length", {0, 7, 1 << 20}}}},
+      {"altered-qwen3next-fused",
+       {{"qwen3next.ssm.group_count", {0, 3, 4, INT64_MAX}},
+        {"qwen3next.ssm.time_step_rank", {0, 2, 1 << 20}},
+        {"qwen3next.ssm.inner_size", {0, 23, 48}},
+        {"qwen3next.ssm.state_size", {0, 12, 4096}},
+        {"qwen3next.attention.value_length", {6}}}},
+      {"altered-kimi-linear-heads",
+       {{"kimi-linear.kda.head_dim", {0, 7, 1025}},
+        {"kimi-linear.ssm.conv_kernel", {0, 3, 65}},
+        {"kimi-linear.attention.head_count", {0, 1, 4}}}},
+  };
+  for (const auto& [model, keys] : models) {
+    for (const auto& [key, numbers] : keys) {
+      for (const int64_t number : numbers) {
+        SCOPED_TRACE(key + " = " + std::to_string(number));
+        EXPECT_EQ(error_of(model, {.numbers = {{key, number}}}).code, ErrorCode::kBadModel);
+      }
+    }
+  }
+}
+
 TEST(Hostile, WrongTypesOfKeys) {
   EXPECT_THAT(error_of("llama-dense", {.texts = {{"llama.block_count", "two"}}}).message,
               HasSubstr("llama.block_count"));
@@ -216,6 +253,9 @@ TEST(Hostile, MissingKeysAreNamed) {
     EXPECT_EQ(error.code, ErrorCode::kBadModel);
     EXPECT_THAT(error.message, HasSubstr(key));
   }
+  const Error error = error_of("altered-mamba2-groups", {.dropped = {"mamba2.ssm.group_count"}});
+  EXPECT_EQ(error.code, ErrorCode::kBadModel);
+  EXPECT_THAT(error.message, HasSubstr("mamba2.ssm.group_count"));
 }
 
 TEST(Hostile, WrongShapesTellBothShapes) {

@@ -18,6 +18,13 @@ const std::vector<std::string> kModels = {"llama-dense",
                                           "altered-deepseek2-absorbed",
                                           "altered-deepseek2-legacy",
                                           "altered-stablelm-parallel"};
+// One of every kind of recurrent mixer, alone and beside attention.
+const std::vector<std::string> kRecurrentModels = {
+    "altered-mamba-norms",      "altered-mamba2-groups",         "altered-jamba-experts",
+    "altered-falcon-h1-heads",  "altered-granitehybrid-experts", "altered-plamo2-heads",
+    "altered-lfm2-window",      "altered-lfm2moe-experts",       "altered-minimax-01-interval",
+    "altered-qwen3next-fused",  "altered-qwen35-sections",       "altered-qwen35moe-experts",
+    "altered-kimi-linear-heads"};
 
 struct Running {
   std::unique_ptr<kernels::Backend> backend;
@@ -43,7 +50,15 @@ std::vector<float> whole(const std::string& name, int threads, size_t chunk) {
   return testing::run_chunked(*running.context, kIds, chunk).value();
 }
 
+std::vector<std::string> all_models() {
+  std::vector<std::string> models = kModels;
+  models.insert(models.end(), kRecurrentModels.begin(), kRecurrentModels.end());
+  return models;
+}
+
 class Invariance : public ::testing::TestWithParam<std::string> {};
+class GoingBack : public ::testing::TestWithParam<std::string> {};
+class RecurrentState : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Invariance, OfThreads) {
   const auto expected = whole(GetParam(), 1, kIds.size());
@@ -82,11 +97,62 @@ TEST_P(Invariance, CpuAgreesWithTheReference) {
   EXPECT_LT(testing::normalised_error(whole(GetParam(), 2, 24), expected), 1e-10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Invariance, ::testing::ValuesIn(kModels), [](const auto& model) {
+// A state cannot go back, but it can be forgotten; the next sequence in its place starts afresh.
+TEST_P(RecurrentState, GoesBackToTheStartOnly) {
+  const Running running = start(GetParam(), 2);
+  runtime::Context& context = *running.context;
+  const auto expected = testing::run_chunked(context, kIds, kIds.size()).value();
+  const auto id = context.open_sequence().value();
+  runtime::Batch batch;
+  batch.chunks = {{id, std::span(kIds).first(10), runtime::WantedLogits::kNone}};
+  ASSERT_TRUE(context.forward(batch));
+  EXPECT_EQ(context.restorable(id, 10), 10);
+  EXPECT_EQ(context.restorable(id, 9), 0);
+  const auto back = context.truncate(id, 9);
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(context.length(id), 10);
+  ASSERT_TRUE(context.truncate(id, 10));
+  ASSERT_TRUE(context.truncate(id, 0));
+  batch.chunks = {{id, kIds, runtime::WantedLogits::kAll}};
+  const auto logits = context.forward(batch);
+  ASSERT_TRUE(logits);
+  EXPECT_TRUE(same_bits({logits->data, expected.size()}, expected));
+  context.close_sequence(id);
+  EXPECT_TRUE(same_bits(testing::run_chunked(context, kIds, 24).value(), expected));
+}
+
+// A fork at the end has a copy of the state and goes on as its parent would; one at an earlier
+// token begins empty.
+TEST_P(RecurrentState, ForksAtTheEnd) {
+  const Running running = start(GetParam(), 2);
+  runtime::Context& context = *running.context;
+  const auto expected = testing::run_chunked(context, kIds, kIds.size()).value();
+  const size_t n_vocab = expected.size() / kIds.size();
+  const auto parent = context.open_sequence().value();
+  runtime::Batch batch;
+  batch.chunks = {{parent, std::span(kIds).first(10), runtime::WantedLogits::kNone}};
+  ASSERT_TRUE(context.forward(batch));
+  const auto child = context.fork_sequence(parent, 10).value();
+  EXPECT_EQ(context.length(child), 10);
+  EXPECT_EQ(context.length(context.fork_sequence(parent, 9).value()), 0);
+  const std::vector<TokenId> other(5, 9);  // what the parent goes on with must not show
+  batch.chunks = {{parent, other, runtime::WantedLogits::kNone}};
+  ASSERT_TRUE(context.forward(batch));
+  batch.chunks = {{child, std::span(kIds).subspan(10), runtime::WantedLogits::kAll}};
+  const auto logits = context.forward(batch);
+  ASSERT_TRUE(logits) << logits.error().message;
+  EXPECT_TRUE(same_bits({logits->data, 14 * n_vocab}, std::span(expected).subspan(10 * n_vocab)));
+}
+
+std::string test_name(const ::testing::TestParamInfo<std::string>& model) {
   std::string name = model.param;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
-});
+}
+INSTANTIATE_TEST_SUITE_P(Models, Invariance, ::testing::ValuesIn(all_models()), test_name);
+INSTANTIATE_TEST_SUITE_P(Models, GoingBack, ::testing::ValuesIn(kModels), test_name);
+INSTANTIATE_TEST_SUITE_P(Models, RecurrentState, ::testing::ValuesIn(kRecurrentModels), test_name);
 
 // A forked sequence shares the pages of its parent and goes on by itself.
 TEST(Fork, SharesWholePagesAndCopiesOnWrite) {

@@ -110,7 +110,10 @@ TEST(PlanOfVectors, IsWhatIsAllocated) {
 INSTANTIATE_TEST_SUITE_P(Models, Plan,
                          ::testing::Values("llama-dense", "altered-gpt-oss-experts",
                                            "altered-deepseek2-absorbed", "altered-deepseek2-legacy",
-                                           "altered-qwen2moe-experts", "altered-phi3-long"),
+                                           "altered-qwen2moe-experts", "altered-phi3-long",
+                                           "altered-mamba-norms", "altered-falcon-h1-heads",
+                                           "altered-minimax-01-interval", "altered-qwen3next-fused",
+                                           "altered-kimi-linear-heads", "altered-lfm2-window"),
                          [](const auto& model) {
                            std::string name = model.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -65,11 +65,13 @@ TEST(KvCache, SharedPagesStayUntilTheLastOwnerCloses) {
   KvCache cache = make_cache();
   const auto parent = cache.open().value();
   cache.append(parent, 130);
+  cache.table(parent, 0).k_pages[2][5] = std::byte{42};
   const auto child = cache.fork(parent, 130).value();
-  EXPECT_EQ(cache.length(child), 128);
-  EXPECT_EQ(cache.free_pages(), kPages - 3);
+  EXPECT_EQ(cache.length(child), 130);
+  EXPECT_EQ(cache.free_pages(), kPages - 4);  // two shared, and two ends
+  EXPECT_EQ(cache.table(child, 0).k_pages[2][5], std::byte{42});
   cache.close(parent);
-  EXPECT_EQ(cache.free_pages(), kPages - 2);
+  EXPECT_EQ(cache.free_pages(), kPages - 3);
   cache.close(child);
   EXPECT_EQ(cache.free_pages(), kPages);
 }

@@ -116,7 +116,7 @@ TEST_P(RowOps, GatedActivation) {
         Activation::kTanh, Activation::kSoftplus, Activation::kExp}) {
     for (const int64_t width : {1, 13, 333, 1536}) {
       const std::vector<float> up = random.values(50 * width);
-      for (const int mode : {0, 1, 2, 3}) {
+      for (const int mode : {0, 1, 2, 3, 4, 5}) {
         SCOPED_TRACE(testing::Message() << "activation " << static_cast<int>(activation)
                                         << " width " << width << " mode " << mode);
         check(GetParam(), 50, width, 2e-6, random,
@@ -126,8 +126,11 @@ TEST_P(RowOps, GatedActivation) {
                 p.y = part(y, begin, end, width);
                 p.gate = p.y;
                 if (mode != 1) p.up = part(up, begin, end, width);
-                if (mode >= 2) p.limit = 0.7F;
+                if (mode >= 2 && mode <= 4) p.limit = 0.7F;
                 p.swiglu_oai = mode == 3;
+                p.limit_activated = mode == 4;
+                if (mode == 5) p.gate_cap = 1.5F;
+                if (mode == 5 && width != 13) p.up_cap = 2.5F;
                 ops.gated_activation(p);
               });
       }

@@ -1,7 +1,9 @@
-// Recurrent mixers of the architecture files: tensor declarations by GGUF name, as in common.h.
+// Recurrent mixers.
 #pragma once
 
-#include "models/common.h"
+#include "models/common/attention.h"
+#include "models/common/norms.h"
+#include "models/common/tensors.h"
 
 namespace llmrun::models {
 
@@ -10,6 +12,10 @@ inline bool is_recurrent(const ModelMetadata& m, int64_t layer) { return m.n_kv_
 // Or by attention.recurrent_layers, one flag per layer; without it, every layer but each
 // `interval`th (full_attention_interval, else the given default).
 std::vector<bool> recurrent_layers(ModelMetadata& m, int64_t interval);
+
+inline constexpr runtime::Range kCounts{1, runtime::kMaxWidth};
+// `parts`; fails when they cannot be equal parts of `whole` things, and then is a safe 1.
+int64_t equal_parts(ModelMetadata& m, int64_t whole, int64_t parts, std::string_view what);
 
 // ssm.inner_size = n_heads * head_dim, ssm.state_size, ssm.conv_kernel.
 struct StateSizes {
@@ -40,12 +46,15 @@ struct DeltaNetOptions {
   Activation gate = Activation::kSilu;
 };
 runtime::DeltaNet delta_net(ModelMetadata& m, int64_t layer, const DeltaNetOptions& options);
+// Their full attention: every head's query comes with a gate.
+runtime::Attention gated_attention(ModelMetadata& m, int64_t layer,
+                                   const AttentionOptions& options);
 
 // Kimi Delta Attention with the heads of layer 0; the projections of gate and decay are of low rank
 // when the file has two tensors for them.
 struct KimiDeltaOptions {
   float decay_bound = 0.0F;  // 0: softplus form
-  float a_sign = 1.0F;
+  float a_sign = 1.0F;       // of a in the bounded form
 };
 runtime::DeltaNet kimi_delta(ModelMetadata& m, int64_t layer, const KimiDeltaOptions& options);
 

@@ -1,0 +1,38 @@
+// LFM2: gated short convolutions, and attention in some layers; the first layers of LFM2 MoE are
+// dense.
+#include "models/common.h"
+
+namespace llmrun::models {
+namespace {
+
+runtime::Ffn feed_forward(ModelMetadata& m, int64_t layer) {
+  const int64_t n_dense = m.integer("leading_dense_block_count", 0, {0, runtime::kMaxLayers});
+  if (m.n_experts() == 0 || layer < n_dense) return dense_ffn(m, layer);
+  return moe_ffn(m, layer,
+                 {.n_ff = m.required_integer("expert_feed_forward_length", kCounts),
+                  .router = router_kind(m, RouterKind::kSigmoid),
+                  .selection_bias = Presence::kRequired});
+}
+
+}  // namespace
+
+ModelSpec build_lfm2(ModelMetadata& m) {
+  const NormStyle style = rms_norm(m);
+  ModelSpec spec = decoder(m, style);
+  spec.head.norm = norm(style, "token_embd_norm", m.d_model());
+  const int rope = add_rope(m, spec, {.split_halves = true});
+  const AttentionOptions options{
+      .rope = rope, .qk_norm = QkNorm::kHead, .window = window_size(m, 0)};
+  for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
+    pre_norms(m, style, i, layer);
+    if (is_recurrent(m, i)) {
+      layer.mixer = short_conv(m, i);
+    } else {
+      layer.mixer = attention(m, i, options);
+    }
+    layer.ffn = feed_forward(m, i);
+  });
+  return spec;
+}
+
+}  // namespace llmrun::models
