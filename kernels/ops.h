@@ -209,6 +209,25 @@ struct ScaleParams {
   float soft_cap = 0.0F;
 };
 
+// y[t, g] = scale * (a . b) of group g of both rows; then sign(y) * sqrt(max(|y|, 1e-6)) if
+// signed_root. Tolerance 1e-5 of sum |a b|.
+struct GroupDotParams {
+  ConstRows a, b;  // [n, n_groups * group]
+  int64_t group = 0;
+  float scale = 1.0F;
+  bool signed_root = false;
+  Rows y;  // [n, n_groups]
+};
+
+// y[t] = sum_j softmax(scores[t])[j] * x_j[t], where row t of x_j starts at x.data + j * x_step +
+// t * x.stride and j runs over scores.width. Tolerance 1e-6.
+struct MixRowsParams {
+  ConstRows x;  // [n, width], of x_0
+  int64_t x_step = 0;
+  ConstRows scores;
+  Rows y;
+};
+
 // ---- attention ---------------------------------------------------------------------------------
 
 // The cache keeps the keys and values of kPageTokens tokens of one layer per page, in the order
@@ -366,6 +385,8 @@ class Ops {
   virtual void add(const AddParams& params) = 0;
   virtual void multiply(const MultiplyParams& params) = 0;
   virtual void scale(const ScaleParams& params) = 0;
+  virtual void group_dot(const GroupDotParams& params) = 0;
+  virtual void mix_rows(const MixRowsParams& params) = 0;
   virtual void kv_write(const KvWriteParams& params) = 0;
   virtual void attention(const AttentionParams& params) = 0;
   virtual void route(const RouteParams& params) = 0;

@@ -6,6 +6,7 @@ namespace llmrun::models {
 ModelSpec build_jamba(ModelMetadata& m) {
   const NormStyle style = rms_norm(m);
   ModelSpec spec = decoder(m, style);
+  const FfnOf ffn = experts_where_routed(m, {.normalise = false});
   for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
     pre_norms(m, style, i, layer);
     if (is_recurrent(m, i)) {
@@ -13,11 +14,7 @@ ModelSpec build_jamba(ModelMetadata& m) {
     } else {
       layer.mixer = attention(m, i, {});
     }
-    if (m.has_tensor(block(i, "ffn_gate_inp.weight"))) {
-      layer.ffn = moe_ffn(m, i, {.normalise = false});
-    } else {
-      layer.ffn = dense_ffn(m, i);
-    }
+    layer.ffn = ffn(i);
   });
   return spec;
 }

@@ -5,13 +5,10 @@
 namespace llmrun::models {
 namespace {
 
-runtime::Ffn feed_forward(ModelMetadata& m, int64_t layer) {
-  const int64_t n_dense = m.integer("leading_dense_block_count", 0, {0, runtime::kMaxLayers});
-  if (m.n_experts() == 0 || layer < n_dense) return dense_ffn(m, layer);
-  return moe_ffn(m, layer,
-                 {.n_ff = m.required_integer("expert_feed_forward_length", kCounts),
-                  .router = router_kind(m, RouterKind::kSigmoid),
-                  .selection_bias = Presence::kRequired});
+MoeOptions experts(ModelMetadata& m) {
+  return {.n_ff = m.required_integer("expert_feed_forward_length", kCounts),
+          .router = required_router(m),
+          .selection_bias = Presence::kRequired};
 }
 
 }  // namespace
@@ -23,6 +20,8 @@ ModelSpec build_lfm2(ModelMetadata& m) {
   const int rope = add_rope(m, spec, {.split_halves = true});
   const AttentionOptions options{
       .rope = rope, .qk_norm = QkNorm::kHead, .window = window_size(m, 0)};
+  const FfnOf ffn =
+      m.n_experts() == 0 ? every_layer_dense(m, {}) : experts_after_dense(m, experts(m));
   for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
     pre_norms(m, style, i, layer);
     if (is_recurrent(m, i)) {
@@ -30,7 +29,7 @@ ModelSpec build_lfm2(ModelMetadata& m) {
     } else {
       layer.mixer = attention(m, i, options);
     }
-    layer.ffn = feed_forward(m, i);
+    layer.ffn = ffn(i);
   });
   return spec;
 }

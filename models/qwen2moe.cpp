@@ -7,15 +7,12 @@ ModelSpec build_qwen2moe(ModelMetadata& m) {
   const NormStyle style = rms_norm(m);
   ModelSpec spec = decoder(m, style, {.tie = Tie::kNever});
   const int rope = add_rope(m, spec, {.split_halves = true});
-  const int64_t shared = m.integer("expert_shared_feed_forward_length", 0, kWidths);
+  MoeOptions experts = qwen_experts(m);
+  experts.normalise = false;
   for_each_layer(m, spec, [&](int64_t i, LayerSpec& layer) {
     pre_norms(m, style, i, layer);
     layer.mixer = attention(m, i, {.rope = rope});
-    layer.ffn = moe_ffn(m, i,
-                        {.n_ff = expert_width(m, i),
-                         .normalise = false,
-                         .shared_ff = shared > 0 ? shared : m.n_ff(i),
-                         .shared_gate = true});
+    layer.ffn = moe_ffn(m, i, experts);
   });
   return spec;
 }

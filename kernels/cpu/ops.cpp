@@ -110,6 +110,16 @@ void CpuOps::scale(const ScaleParams& p) {
               [&](const Region& region) { table_.rows->scale(p, region); });
 }
 
+void CpuOps::group_dot(const GroupDotParams& p) {
+  for_rows(pool_, p.y.n, p.a.width,
+           [&](int64_t begin, int64_t end) { table_.rows->group_dot(p, begin, end); });
+}
+
+void CpuOps::mix_rows(const MixRowsParams& p) {
+  for_rows(pool_, p.y.n, p.y.width * p.scores.width,
+           [&](int64_t begin, int64_t end) { table_.rows->mix_rows(p, begin, end); });
+}
+
 void CpuOps::kv_write(const KvWriteParams& p) {
   for_rows(pool_, p.k.n, p.n_kv_heads * (p.k_dim + p.v_dim), [&](int64_t begin, int64_t end) {
     table_.attention->write(p, p.pages.k_pages.data(), p.pages.v_pages.data(), begin, end);

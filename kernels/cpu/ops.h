@@ -28,6 +28,8 @@ class CpuOps final : public Ops {
   void add(const AddParams& params) override;
   void multiply(const MultiplyParams& params) override;
   void scale(const ScaleParams& params) override;
+  void group_dot(const GroupDotParams& params) override;
+  void mix_rows(const MixRowsParams& params) override;
   void kv_write(const KvWriteParams& params) override;
   void attention(const AttentionParams& params) override;
   void route(const RouteParams& params) override;

@@ -70,6 +70,8 @@ struct RowKernels {
   void (*multiply)(const MultiplyParams& params, const Region& region);
   void (*scale)(const ScaleParams& params, const Region& region);
   void (*combine_experts)(const CombineExpertsParams& params, int64_t row_begin, int64_t row_end);
+  void (*group_dot)(const GroupDotParams& params, int64_t row_begin, int64_t row_end);
+  void (*mix_rows)(const MixRowsParams& params, int64_t row_begin, int64_t row_end);
 };
 
 // ---- attention (attention.inc) -----------------------------------------------------------------

@@ -18,6 +18,8 @@ class ReferenceOps final : public Ops {
   void add(const AddParams& p) override { ref::add(p); }
   void multiply(const MultiplyParams& p) override { ref::multiply(p); }
   void scale(const ScaleParams& p) override { ref::scale(p); }
+  void group_dot(const GroupDotParams& p) override { ref::group_dot(p); }
+  void mix_rows(const MixRowsParams& p) override { ref::mix_rows(p); }
   void kv_write(const KvWriteParams& p) override { ref::kv_write(p); }
   void attention(const AttentionParams& p) override { ref::attention(p); }
   void route(const RouteParams& p) override { ref::route(p); }

@@ -16,6 +16,8 @@ void gated_activation(const GatedActivationParams& params);
 void add(const AddParams& params);
 void multiply(const MultiplyParams& params);
 void scale(const ScaleParams& params);
+void group_dot(const GroupDotParams& params);
+void mix_rows(const MixRowsParams& params);
 void kv_write(const KvWriteParams& params);
 void attention(const AttentionParams& params);
 void route(const RouteParams& params);

@@ -166,4 +166,40 @@ void scale(const ScaleParams& params) {
   }
 }
 
+void group_dot(const GroupDotParams& params) {
+  for (int64_t t = 0; t < params.y.n; ++t) {
+    for (int64_t g = 0; g < params.y.width; ++g) {
+      double sum = 0;
+      for (int64_t i = g * params.group; i < (g + 1) * params.group; ++i) {
+        sum += static_cast<double>(params.a.data[t * params.a.stride + i]) *
+               static_cast<double>(params.b.data[t * params.b.stride + i]);
+      }
+      double y = static_cast<double>(params.scale) * sum;
+      if (params.signed_root && y != 0.0)
+        y = std::copysign(std::sqrt(std::max(std::abs(y), 1e-6)), y);
+      params.y.data[t * params.y.stride + g] = static_cast<float>(y);
+    }
+  }
+}
+
+void mix_rows(const MixRowsParams& params) {
+  const int64_t n_mixed = params.scores.width;
+  for (int64_t t = 0; t < params.y.n; ++t) {
+    const float* const scores = params.scores.data + t * params.scores.stride;
+    const auto largest = static_cast<double>(*std::max_element(scores, scores + n_mixed));
+    double total = 0;
+    for (int64_t j = 0; j < n_mixed; ++j) {
+      total += std::exp(static_cast<double>(scores[j]) - largest);
+    }
+    for (int64_t i = 0; i < params.y.width; ++i) {
+      double sum = 0;
+      for (int64_t j = 0; j < n_mixed; ++j) {
+        const float x = params.x.data[j * params.x_step + t * params.x.stride + i];
+        sum += std::exp(static_cast<double>(scores[j]) - largest) * static_cast<double>(x);
+      }
+      params.y.data[t * params.y.stride + i] = static_cast<float>(sum / total);
+    }
+  }
+}
+
 }  // namespace llmrun::kernels::ref

@@ -85,20 +85,23 @@ runtime::MoeFfn moe_ffn(ModelMetadata& m, int64_t layer, const MoeOptions& optio
   ffn.normalise = options.normalise;
   ffn.scale = options.scale;
   ffn.activation = options.activation;
+  const int64_t width = options.latent > 0 ? options.latent : d;
   if (m.has_tensor(block(layer, "ffn_gate_up_exps.weight"))) {
-    ffn.gate_up = experts("ffn_gate_up_exps", d, 2 * ffn.n_ff);
+    ffn.gate_up = experts("ffn_gate_up_exps", width, 2 * ffn.n_ff);
   } else {
-    ffn.gate = experts("ffn_gate_exps", d, ffn.n_ff);
+    if (options.gate != Presence::kNever) ffn.gate = experts("ffn_gate_exps", width, ffn.n_ff);
     ffn.gate.weight.required = options.gate == Presence::kRequired;
-    ffn.up = experts("ffn_up_exps", d, ffn.n_ff);
+    ffn.up = experts("ffn_up_exps", width, ffn.n_ff);
   }
-  ffn.down = experts("ffn_down_exps", ffn.n_ff, d);
+  ffn.down = experts("ffn_down_exps", ffn.n_ff, width);
   ffn.output_scale = options.output_scale;
   const int64_t shared_ff =
       options.shared_ff > 0 ? options.shared_ff : options.shared_count * ffn.n_ff;
   if (shared_ff > 0) {
     ffn.shared = named_ffn(m, layer, "_shexp", shared_ff,
-                           {.activation = options.activation, .fused_up = options.shared_fused});
+                           {.activation = options.activation,
+                            .gated = options.gate != Presence::kNever,
+                            .fused_up = options.shared_fused});
     if (options.shared_gate) ffn.shared_gate = linear(block(layer, "ffn_gate_inp_shexp"), d, 1);
   }
   return ffn;
@@ -126,6 +129,11 @@ MoeOptions keyed_experts(ModelMetadata& m, RouterKind router) {
           .router = router,
           .normalise = m.boolean("expert_weights_norm", false),
           .scale = expert_scale(m)};
+}
+
+MoeOptions qwen_experts(ModelMetadata& m) {
+  const int64_t shared = m.integer("expert_shared_feed_forward_length", 0, kWidths);
+  return {.own_width = true, .shared_ff = shared > 0 ? shared : m.n_ff(0), .shared_gate = true};
 }
 
 FfnOf every_layer_dense(ModelMetadata& m, const DenseOptions& options) {

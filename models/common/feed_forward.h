@@ -24,7 +24,7 @@ struct MoeOptions {
   RouterKind router = RouterKind::kSoftmax;
   bool normalise = true;
   float scale = 1.0F;
-  Presence gate = Presence::kRequired;  // optional: experts without it are not gated
+  Presence gate = Presence::kRequired;  // experts without it are not gated
   Presence selection_bias = Presence::kNever;
   Presence biases = Presence::kNever;  // of router and experts
   Activation activation = Activation::kSilu;
@@ -33,6 +33,7 @@ struct MoeOptions {
   bool shared_fused = false;  // its ffn_up holds gate and up
   bool shared_gate = false;
   float output_scale = 1.0F;  // of the sum of routed and shared experts
+  int64_t latent = 0;         // width of what the experts read and give; 0: d_model
 };
 runtime::MoeFfn moe_ffn(ModelMetadata& m, int64_t layer, const MoeOptions& options);
 // expert_feed_forward_length; without it the dense width is divided among the experts used.
@@ -49,8 +50,11 @@ RouterKind required_router(ModelMetadata& m);
 // expert_weights_norm, expert_weights_scale.
 MoeOptions keyed_experts(ModelMetadata& m, RouterKind router);
 
-// ---- the feed-forward of each layer of a model
-// ---------------------------------------------------
+// Those of the Qwen models: a shared expert behind a sigmoid, as wide as the dense feed-forward
+// unless expert_shared_feed_forward_length says otherwise.
+MoeOptions qwen_experts(ModelMetadata& m);
+
+// ---- the feed-forward of each layer of a model -------------------------------------------------
 
 using FfnOf = std::function<runtime::Ffn(int64_t layer)>;
 FfnOf every_layer_dense(ModelMetadata& m, const DenseOptions& options);

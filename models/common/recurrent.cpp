@@ -1,6 +1,8 @@
 // What the recurrent mixers of the architecture files share, and the short convolution.
 #include "models/common/recurrent.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace llmrun::models {
@@ -12,13 +14,8 @@ std::vector<bool> recurrent_layers(ModelMetadata& m, int64_t interval) {
   const auto n = static_cast<size_t>(m.n_layers());
   std::vector<bool> recurrent(n, false);
   if (m.has("attention.recurrent_layers")) {
-    const auto flags = m.integers("attention.recurrent_layers", {0, INT32_MAX});
-    if (flags.size() < n) {
-      m.fail(ErrorCode::kBadModel,
-             fmt::format("attention.recurrent_layers has {} flags for {} layers", flags.size(), n));
-      return recurrent;
-    }
-    for (size_t i = 0; i < n; ++i) recurrent[i] = flags[i] != 0;
+    const auto flags = m.flags("attention.recurrent_layers");
+    for (size_t i = 0; i < std::min(n, flags.size()); ++i) recurrent[i] = flags[i] != 0;
     return recurrent;
   }
   const auto period =

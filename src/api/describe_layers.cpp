@@ -117,6 +117,9 @@ std::string notes_of(const gguf::File& file, const runtime::LayerSpec& layer) {
   }
   if (layer.stream_norm) note(notes, "starts a loop");
   if (layer.embedding_gain.declared()) note(notes, "embedding added again");
+  if (layer.ngram) note(notes, fmt::format("{}-gram embedding", layer.ngram->order));
+  if (layer.mixer_mix) note(notes, "hyper-connections");
+  if (layer.mixer_score.declared()) note(notes, "residual checkpoints");
   if (layer.mixer_post_norm || layer.ffn_post_norm) note(notes, "norms after blocks");
   if (!std::holds_alternative<runtime::NoFfn>(layer.side_ffn)) {
     note(notes, "beside it " + std::visit(Describe(), layer.side_ffn));
@@ -142,9 +145,12 @@ std::vector<LayerGroup> describe_layers(const gguf::File& file, const runtime::M
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const runtime::LayerSpec& layer = spec.layers[i];
     const auto number = static_cast<int>(i);
-    LayerGroup row{number,           number,
-                   mixers_of(layer), std::visit(Describe(), layer.ffn),
-                   notes_of(file, layer),  layer_bytes(file, i)};
+    LayerGroup row{number,
+                   number,
+                   mixers_of(layer),
+                   std::visit(Describe(), layer.ffn),
+                   notes_of(file, layer),
+                   layer_bytes(file, i)};
     LayerGroup* last = groups.empty() ? nullptr : &groups.back();
     if (last != nullptr && last->mixer == row.mixer && last->ffn == row.ffn &&
         last->notes == row.notes) {

@@ -248,6 +248,7 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
             .positions = {positions, static_cast<size_t>(n_tokens)},
             .token_types = {token_types, static_cast<size_t>(n_tokens)}};
   work(pass);
+  for (const Chunk& chunk : batch.chunks) states_.remember(chunk.sequence, chunk.tokens);
   if (!arena.fits() || !host.fits()) {
     return make_error(ErrorCode::kInternal, "a pass of {} tokens took more memory than planned",
                       n_tokens);
@@ -318,8 +319,9 @@ Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const Co
   LLMRUN_TRY(backend.reserve(plan.max_rows, plan.max_width));
   KvCache cache(plan.kv, std::move(kv), plan.n_pages, plan.options.max_sequences,
                 plan.options.context_tokens);
-  return std::make_unique<ContextImpl>(model, plan, std::move(memory), std::move(cache),
-                                       RecurrentStates(plan.state, std::move(state)));
+  return std::make_unique<ContextImpl>(
+      model, plan, std::move(memory), std::move(cache),
+      RecurrentStates(plan.state, std::move(state), plan.options.max_sequences));
 }
 
 }  // namespace llmrun::runtime

@@ -1,6 +1,5 @@
 // The forward pass: embed, one loop over the layers, head. The variants live in blocks/.
 #include <algorithm>
-#include <variant>
 
 #include "runtime/pass.h"
 
@@ -37,37 +36,10 @@ ConstRows normed(Pass& pass, const std::optional<Norm>& norm, Rows x, Rows buffe
   return buffer;
 }
 
-// y = mixer(x) or ffn(x); false when the layer has none.
 bool run_block(Pass& pass, const Mixer& mixer, ConstRows x, Rows y) {
-  if (const auto* attention = std::get_if<Attention>(&mixer)) {
-    run_attention(pass, *attention, x, y);
-  } else if (const auto* matrix = std::get_if<LinearMixer>(&mixer)) {
-    project(pass, x, {{matrix->out, y}});
-  } else if (const auto* latent = std::get_if<LatentAttention>(&mixer)) {
-    run_latent_attention(pass, *latent, x, y);
-  } else if (const auto* conv = std::get_if<ShortConv>(&mixer)) {
-    run_short_conv(pass, *conv, x, y);
-  } else if (const auto* space = std::get_if<StateSpace>(&mixer)) {
-    run_state_space(pass, *space, x, y);
-  } else if (const auto* lightning = std::get_if<LightningAttention>(&mixer)) {
-    run_lightning_attention(pass, *lightning, x, y);
-  } else if (const auto* delta = std::get_if<DeltaNet>(&mixer)) {
-    run_delta_net(pass, *delta, x, y);
-  } else {
-    return false;
-  }
-  return true;
+  return run_mixer(pass, mixer, x, y);
 }
-bool run_block(Pass& pass, const Ffn& ffn, ConstRows x, Rows y) {
-  if (const auto* dense = std::get_if<DenseFfn>(&ffn)) {
-    run_dense_ffn(pass, *dense, x, y);
-  } else if (const auto* moe = std::get_if<MoeFfn>(&ffn)) {
-    run_moe_ffn(pass, *moe, x, y);
-  } else {
-    return false;
-  }
-  return true;
-}
+bool run_block(Pass& pass, const Ffn& ffn, ConstRows x, Rows y) { return run_ffn(pass, ffn, x, y); }
 
 // x = skip * x + scale * post_norm(block(input)), or x = post_norm(x + scale * block(input))
 template <typename Block>
@@ -161,6 +133,18 @@ class Stream {
   Rows embedded_{};
 };
 
+void run_plain_layers(Pass& pass, Rows x) {
+  const ArenaScope scope(pass.arena);
+  const NormBuffers buffers{pass.arena.rows(x.n, x.width), pass.arena.rows(x.n, x.width)};
+  Stream stream(pass, x);
+  for (pass.layer = 0; pass.layer < pass.spec.layers.size(); ++pass.layer) {
+    const LayerSpec& layer = pass.spec.layers[pass.layer];
+    stream.before(layer);
+    run_layer(pass, layer, buffers, x);
+    stream.after(layer);
+  }
+}
+
 // Logits of the rows the chunks want; the norm gathers them.
 void run_head(Pass& pass, Rows x, Rows logits) {
   const Head& head = pass.spec.head;
@@ -187,17 +171,14 @@ void run_head(Pass& pass, Rows x, Rows logits) {
 }  // namespace
 
 Rows run_layers(Pass& pass) {
-  const int64_t d_model = pass.spec.d_model;
-  const Rows x = pass.arena.rows(pass.n_tokens, d_model);  // the residual stream
-  const NormBuffers buffers{pass.arena.rows(pass.n_tokens, d_model),
-                            pass.arena.rows(pass.n_tokens, d_model)};
+  const Rows x = pass.arena.rows(pass.n_tokens, pass.spec.d_model);  // the residual stream
   embed(pass, x);
-  Stream stream(pass, x);
-  for (pass.layer = 0; pass.layer < pass.spec.layers.size(); ++pass.layer) {
-    const LayerSpec& layer = pass.spec.layers[pass.layer];
-    stream.before(layer);
-    run_layer(pass, layer, buffers, x);
-    stream.after(layer);
+  if (pass.spec.bank.period > 0) {
+    run_banked_layers(pass, x);
+  } else if (pass.spec.n_streams > 1) {
+    run_hyper_layers(pass, x);
+  } else {
+    run_plain_layers(pass, x);
   }
   return x;
 }

@@ -27,6 +27,8 @@ class NullOps final : public kernels::Ops {
   void add(const kernels::AddParams&) override {}
   void multiply(const kernels::MultiplyParams&) override {}
   void scale(const kernels::ScaleParams&) override {}
+  void group_dot(const kernels::GroupDotParams&) override {}
+  void mix_rows(const kernels::MixRowsParams&) override {}
   void kv_write(const kernels::KvWriteParams&) override {}
   void attention(const kernels::AttentionParams&) override {}
   void route(const kernels::RouteParams&) override {}

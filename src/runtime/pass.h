@@ -89,6 +89,17 @@ struct Product {
 void project(Pass& pass, ConstRows x, std::initializer_list<Product> products);
 void apply_norm(Pass& pass, const Norm& norm, ConstRows x, Rows y);
 void copy_rows(Pass& pass, ConstRows x, Rows y);
+// The activation of a dense feed-forward or of experts, without its rows.
+template <typename FeedForward>
+kernels::GatedActivationParams gated_form(const FeedForward& ffn) {
+  kernels::GatedActivationParams params;
+  params.activation = ffn.activation;
+  params.limit = ffn.limit;
+  params.limit_activated = ffn.form.limit_activated;
+  params.gate_cap = ffn.form.gate_cap;
+  params.up_cap = ffn.form.up_cap;
+  return params;
+}
 // x = activation(x)
 void activate(Pass& pass, Activation activation, Rows x);
 // y *= activation(gate)
@@ -120,8 +131,19 @@ void run_short_conv(Pass& pass, const ShortConv& mixer, ConstRows x, Rows y);
 void run_state_space(Pass& pass, const StateSpace& mixer, ConstRows x, Rows y);
 void run_lightning_attention(Pass& pass, const LightningAttention& mixer, ConstRows x, Rows y);
 void run_delta_net(Pass& pass, const DeltaNet& mixer, ConstRows x, Rows y);
+// What the layer begins with: adds to each of the n_streams of x, [n_tokens, n_streams * d_model].
+void add_ngram_embedding(Pass& pass, const NgramEmbedding& ngram, Rows x);
 void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y);
 void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y);
+
+// The block that a layer has; false: it has none.
+bool run_mixer(Pass& pass, const Mixer& mixer, ConstRows x, Rows y);
+bool run_ffn(Pass& pass, const Ffn& ffn, ConstRows x, Rows y);
+
+// ---- other residual streams: all layers; x is the embedding, then what the head reads ----------
+
+void run_banked_layers(Pass& pass, Rows x);
+void run_hyper_layers(Pass& pass, Rows x);
 
 // ---- the pass ----------------------------------------------------------------------------------
 

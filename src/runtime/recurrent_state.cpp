@@ -17,21 +17,42 @@ StateLayout state_layout(const ModelSpec& spec) {
     const StateShape shape = state_shape(layer);
     const int64_t window = layout.sequence_floats;
     const int64_t memory = window + aligned(shape.window_rows * shape.window_width);
-    layout.sequence_floats = memory + aligned(shape.memory);
-    layout.layers.push_back({shape, window, memory});
+    const int64_t ngram_window = memory + aligned(shape.memory);
+    layout.sequence_floats = ngram_window + aligned(shape.ngram_window);
+    layout.layers.push_back({shape, window, memory, ngram_window});
   }
+  layout.n_tokens_back = n_tokens_back(spec);
   return layout;
 }
 
-RecurrentStates::RecurrentStates(StateLayout layout, std::unique_ptr<kernels::Buffer> buffer)
-    : layout_(std::move(layout)), buffer_(std::move(buffer)) {}
+RecurrentStates::RecurrentStates(StateLayout layout, std::unique_ptr<kernels::Buffer> buffer,
+                                 int64_t max_sequences)
+    : layout_(std::move(layout)),
+      buffer_(std::move(buffer)),
+      last_tokens_(static_cast<size_t>(max_sequences * layout_.n_tokens_back), kNoToken) {}
 
 void RecurrentStates::clear(SequenceId id) {
   std::fill_n(state(id), layout_.sequence_floats, 0.0F);
+  std::fill_n(last_tokens_.begin() + id * layout_.n_tokens_back, layout_.n_tokens_back, kNoToken);
 }
 
 void RecurrentStates::copy(SequenceId from, SequenceId to) {
   std::copy_n(state(from), layout_.sequence_floats, state(to));
+  std::copy_n(last_tokens_.begin() + from * layout_.n_tokens_back, layout_.n_tokens_back,
+              last_tokens_.begin() + to * layout_.n_tokens_back);
+}
+
+std::span<const TokenId> RecurrentStates::last_tokens(SequenceId id) const {
+  return {last_tokens_.data() + id * layout_.n_tokens_back,
+          static_cast<size_t>(layout_.n_tokens_back)};
+}
+
+void RecurrentStates::remember(SequenceId id, std::span<const TokenId> tokens) {
+  const auto back = static_cast<size_t>(layout_.n_tokens_back);
+  TokenId* const last = last_tokens_.data() + static_cast<size_t>(id) * back;
+  const size_t n_new = std::min(back, tokens.size());
+  std::copy(last + n_new, last + back, last);
+  std::copy(tokens.end() - static_cast<ptrdiff_t>(n_new), tokens.end(), last + back - n_new);
 }
 
 float* RecurrentStates::window(SequenceId id, size_t layer) const {
@@ -40,6 +61,10 @@ float* RecurrentStates::window(SequenceId id, size_t layer) const {
 
 float* RecurrentStates::memory(SequenceId id, size_t layer) const {
   return state(id) + layout_.layers[layer].memory;
+}
+
+float* RecurrentStates::ngram_window(SequenceId id, size_t layer) const {
+  return state(id) + layout_.layers[layer].ngram_window;
 }
 
 float* RecurrentStates::state(SequenceId id) const {

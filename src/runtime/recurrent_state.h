@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "kernels/backend.h"
@@ -20,19 +21,24 @@ struct StateLayout {
     StateShape shape;
     int64_t window = 0;
     int64_t memory = 0;
+    int64_t ngram_window = 0;
   };
   std::vector<Layer> layers;
   int64_t sequence_floats = 0;
+  int64_t n_tokens_back = 0;  // last tokens that are remembered
 };
 StateLayout state_layout(const ModelSpec& spec);
 
 class RecurrentStates {
  public:
-  // `buffer` holds the states of as many sequences as the context has.
-  RecurrentStates(StateLayout layout, std::unique_ptr<kernels::Buffer> buffer);
+  // `buffer` holds the states of `max_sequences` sequences.
+  RecurrentStates(StateLayout layout, std::unique_ptr<kernels::Buffer> buffer,
+                  int64_t max_sequences);
 
-  // False: the model has no recurrent mixer.
-  [[nodiscard]] bool any() const { return layout_.sequence_floats > 0; }
+  // False: the model remembers nothing but keys and values.
+  [[nodiscard]] bool any() const {
+    return layout_.sequence_floats > 0 || layout_.n_tokens_back > 0;
+  }
   // The state before the first token.
   void clear(SequenceId id);
   void copy(SequenceId from, SequenceId to);
@@ -40,12 +46,20 @@ class RecurrentStates {
   // The rows that entered the convolutions of a layer: [window_rows, window_width].
   [[nodiscard]] float* window(SequenceId id, size_t layer) const;
   [[nodiscard]] float* memory(SequenceId id, size_t layer) const;
+  [[nodiscard]] float* ngram_window(SequenceId id, size_t layer) const;
+
+  static constexpr TokenId kNoToken = -1;  // before the first
+  // The tokens before the next one, the latest last.
+  [[nodiscard]] std::span<const TokenId> last_tokens(SequenceId id) const;
+  // The sequence went on with `tokens`.
+  void remember(SequenceId id, std::span<const TokenId> tokens);
 
  private:
   [[nodiscard]] float* state(SequenceId id) const;
 
   StateLayout layout_;
   std::unique_ptr<kernels::Buffer> buffer_;
+  std::vector<TokenId> last_tokens_;  // [max_sequences, n_tokens_back]
 };
 
 }  // namespace llmrun::runtime

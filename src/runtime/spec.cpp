@@ -1,6 +1,8 @@
 // Walks over the tensors of a spec, so that nobody else needs to know where they are.
 #include "runtime/spec.h"
 
+#include <algorithm>
+
 namespace llmrun::runtime {
 namespace {
 
@@ -88,6 +90,18 @@ class Walker {
     vector(mixer.a);
     (*this)(mixer.out_norm);
   }
+  void operator()(std::optional<HyperMix>& mix) const {
+    if (!mix) return;
+    vector(mix->norm.weight);
+    for (Linear* linear : {&mix->down, &mix->up, &mix->inject}) (*this)(*linear);
+  }
+  void operator()(NgramEmbedding& ngram) const {
+    matrix(ngram.table);
+    (*this)(ngram.key);
+    (*this)(ngram.value);
+    for (Norm* norm : {&ngram.key_norm, &ngram.query_norm, &ngram.conv_norm}) vector(norm->weight);
+    (*this)(ngram.conv);
+  }
   void operator()(NoFfn& /*ffn*/) const {}
   void operator()(DenseFfn& ffn) const {
     for (Linear* linear : {&ffn.gate, &ffn.up, &ffn.down}) (*this)(*linear);
@@ -103,6 +117,9 @@ class Walker {
     vector(ffn.selection_bias);
     (*this)(static_cast<Experts&>(ffn));
     if (ffn.chunks) (*this)(static_cast<Experts&>(*ffn.chunks));
+    (*this)(ffn.latent_down);
+    (*this)(ffn.latent_up);
+    (*this)(ffn.latent_norm);
     if (ffn.shared) (*this)(*ffn.shared);
     (*this)(ffn.shared_gate);
   }
@@ -122,6 +139,11 @@ void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
   for (Rope& rope : spec.ropes) walk(rope);
   for (LayerSpec& layer : spec.layers) {
     walk(layer.stream_norm);
+    if (layer.ngram) walk(*layer.ngram);
+    walk(layer.mixer_mix);
+    walk(layer.ffn_mix);
+    walk(layer.mixer_score);
+    walk(layer.ffn_score);
     walk(layer.mixer_norm);
     std::visit(walk, layer.mixer);
     std::visit(walk, layer.second_mixer);
@@ -134,6 +156,8 @@ void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
     walk.vector(layer.embedding_gain);
   }
   if (spec.two_states) walk.vector(spec.two_states->initial_low);
+  walk(spec.bank.output_score);
+  walk(spec.head.mix);
   walk(spec.head.norm);
   walk(spec.head.output);
   for (Linear& dense : spec.embedding_head.dense) walk(dense);
@@ -153,19 +177,19 @@ int64_t pooled_width(const ModelSpec& spec, Pooling pooling) {
 namespace {
 
 StateShape shape_of(const ShortConv& mixer) {
-  return {mixer.conv.n_taps - 1, mixer.conv.n_channels, 0};
+  return {mixer.conv.n_taps - 1, mixer.conv.n_channels, 0, 0};
 }
 StateShape shape_of(const StateSpace& mixer) {
   return {mixer.conv.n_taps - 1, mixer.conv.n_channels,
-          mixer.n_heads * mixer.head_dim * mixer.n_state};
+          mixer.n_heads * mixer.head_dim * mixer.n_state, 0};
 }
 StateShape shape_of(const LightningAttention& mixer) {
-  return {0, 0, mixer.n_heads * mixer.head_dim * mixer.head_dim};
+  return {0, 0, mixer.n_heads * mixer.head_dim * mixer.head_dim, 0};
 }
 StateShape shape_of(const DeltaNet& mixer) {
   return {mixer.q_conv.n_taps - 1,
           mixer.q_conv.n_channels + mixer.k_conv.n_channels + mixer.v_conv.n_channels,
-          mixer.n_heads * mixer.k_dim * mixer.v_dim};
+          mixer.n_heads * mixer.k_dim * mixer.v_dim, 0};
 }
 template <typename Other>
 StateShape shape_of(const Other& /*mixer*/) {
@@ -176,8 +200,21 @@ StateShape shape_of(const Other& /*mixer*/) {
 
 StateShape state_shape(const LayerSpec& layer) {
   const auto shape = [](const auto& mixer) { return shape_of(mixer); };
-  const StateShape first = std::visit(shape, layer.mixer);
-  return first.n_floats() > 0 ? first : std::visit(shape, layer.second_mixer);
+  StateShape result = std::visit(shape, layer.mixer);
+  if (result.n_floats() == 0) result = std::visit(shape, layer.second_mixer);
+  if (layer.ngram) {
+    const Convolution& conv = layer.ngram->conv;
+    result.ngram_window = (conv.n_taps - 1) * layer.ngram->order * conv.n_channels;
+  }
+  return result;
+}
+
+int64_t n_tokens_back(const ModelSpec& spec) {
+  int64_t n = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    if (layer.ngram) n = std::max(n, layer.ngram->order - 1);
+  }
+  return n;
 }
 
 KvShape kv_shape(const LayerSpec& layer) {

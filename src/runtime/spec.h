@@ -16,6 +16,7 @@
 
 #include "kernels/ops.h"
 #include "llmrun/embedding_options.h"
+#include "llmrun/message.h"
 
 namespace llmrun::runtime {
 
@@ -263,12 +264,20 @@ using Mixer = std::variant<NoMixer, LinearMixer, Attention, LatentAttention, Sho
 
 // ---- feed-forward ------------------------------------------------------------------------------
 
+// How a gated feed-forward departs from activation(gate) * up; see GatedActivationParams.
+struct GateForm {
+  bool limit_activated = false;  // bailingmoe3
+  float gate_cap = 0.0F;         // kimi-k3
+  float up_cap = 0.0F;
+};
+
 struct DenseFfn {
   Linear gate;      // not declared: down(activation(up x))
   Linear up, down;  // not declared: activation(x), without any product (refact with experts)
   Activation activation = Activation::kSilu;
   float limit = 0.0F;          // clamps gate and up (bailingmoe3, maple)
   TensorDecl hidden_divisors;  // mpt: [n_ff], divide what the activation gives
+  GateForm form;
 };
 
 // A stack of experts, and how many of them a token takes.
@@ -281,6 +290,7 @@ struct Experts {
   Activation activation = Activation::kSilu;
   bool swiglu_oai = false;  // gpt-oss
   float limit = 0.0F;
+  GateForm form;
 };
 
 // grovemoe: every chunk of experts_per_chunk experts has one more, which reads what the chosen
@@ -302,6 +312,10 @@ struct MoeFfn : Experts {
   bool normalise = false;
   float scale = 1.0F;
   std::optional<ChunkExperts> chunks;
+  // The experts read latent_down(x), and their sum goes through latent_norm and latent_up
+  // (nemotron_h_moe, kimi-k3); router and shared expert read x.
+  Linear latent_down, latent_up;
+  std::optional<Norm> latent_norm;
   std::optional<DenseFfn> shared;  // an expert every token takes, added
   Linear shared_gate;              // qwen2moe: its output times sigmoid(w . x)
   float output_scale = 1.0F;       // of the sum of both (cohere2moe: 0.5; grok: sqrt(0.5))
@@ -311,6 +325,40 @@ struct NoFfn {};
 using Ffn = std::variant<NoFfn, DenseFfn, MoeFfn>;
 
 // ---- the whole ---------------------------------------------------------------------------------
+
+// Residual attention (kimi-k3): what a block reads is not the residual stream x but a mixture of x
+// and checkpoints of it, by softmax of the products of each one's direction with `score`; every
+// `period` layers x becomes a checkpoint and starts again from the mixer's output.
+struct ResidualBank {
+  int64_t period = 0;  // 0: ordinary residuals
+  float eps = 0.0F;
+  Linear output_score;  // [d_model -> 1]; the layers have their own
+};
+
+// Hyper-connections (Zhu et al. 2024, in the form of qwen4exp): the residual stream is n_streams
+// wide. A block reads, with u = norm(streams), the mean over the streams of
+// u * sigmoid(up(silu(down(u) / n_streams))); its output is added to stream c times
+// 2 * sigmoid(inject(u)[c] / n_streams).
+struct HyperMix {
+  Norm norm;  // of each stream, with weights of its own
+  Linear down, up;
+  Linear inject;  // not declared for the head
+};
+
+// A part of the layer's input that comes from hashes of the last `order` tokens (qwen4exp). For
+// each n of 2 to `order`, heads_per_order rows of the table are looked up and set side by side.
+struct NgramEmbedding {
+  TensorDecl table;  // [width, n_rows]
+  int64_t width = 0;
+  int64_t order = 0;
+  int64_t heads_per_order = 0;
+  TokenId end = 0;  // an earlier token of this id hides itself and what is before it
+  std::vector<int64_t> multipliers;          // [order]
+  std::vector<int64_t> offsets, row_counts;  // [(order - 1) * heads_per_order]
+  Linear key, value;
+  Norm key_norm, query_norm, conv_norm;
+  Convolution conv;  // dilated by `order`
+};
 
 enum class Residual : uint8_t {
   kSequential,  // x += mixer(norm(x)); x += ffn(norm(x))
@@ -326,6 +374,9 @@ enum class Residual : uint8_t {
 enum class StackEnd : uint8_t { kNone, kLow, kHigh };
 
 struct LayerSpec {
+  std::optional<NgramEmbedding> ngram;
+  std::optional<HyperMix> mixer_mix, ffn_mix;  // ModelSpec::n_streams > 1
+  Linear mixer_score, ffn_score;               // ModelSpec::bank
   std::optional<Norm> stream_norm;  // of the residual stream itself (nanbeige, between its loops)
   std::optional<Norm> mixer_norm;   // none: the mixer reads x itself (olmo2, exaone4)
   Mixer mixer;
@@ -360,6 +411,7 @@ struct Embedding {
 };
 
 struct Head {
+  std::optional<HyperMix> mix;
   std::optional<Norm> norm;
   // [d_model, n_vocab]; names the embedding table when tied; not declared: gives vectors only
   // (bert)
@@ -396,6 +448,8 @@ struct ModelSpec {
   int64_t max_positions = 0;   // > 0: positions end there (learned positions); 0: no hard end
   bool causal = true;  // false: every token sees the whole sequence (diffusion models, encoders)
   Embedding embedding;
+  ResidualBank bank;
+  int64_t n_streams = 1;  // of hyper-connections
   std::vector<Rope> ropes;
   std::vector<LayerSpec> layers;
   std::optional<TwoStates> two_states;
@@ -427,9 +481,14 @@ struct KvShape {
 struct StateShape {
   int64_t window_rows = 0;
   int64_t window_width = 0;
-  int64_t memory = 0;  // values
-  [[nodiscard]] int64_t n_floats() const { return window_rows * window_width + memory; }
+  int64_t memory = 0;        // values
+  int64_t ngram_window = 0;  // values; the rows that entered the convolution of an n-gram embedding
+  [[nodiscard]] int64_t n_floats() const {
+    return window_rows * window_width + memory + ngram_window;
+  }
 };
 [[nodiscard]] StateShape state_shape(const LayerSpec& layer);
+// How many tokens before the present one the layers look up.
+[[nodiscard]] int64_t n_tokens_back(const ModelSpec& spec);
 
 }  // namespace llmrun::runtime

@@ -67,6 +67,7 @@ Result<void> check_spec(const ModelSpec& spec) {
     if (const auto* mixer = std::get_if<DeltaNet>(&layer.mixer)) {
       LLMRUN_TRY(check_delta(*mixer, i));
     }
+    if (layer.mixer_mix) LLMRUN_TRY(check_eps(layer.mixer_mix->norm, i));
     LLMRUN_TRY(check_eps(layer.mixer_norm, i));
     LLMRUN_TRY(check_eps(layer.ffn_norm, i));
   }

@@ -206,7 +206,7 @@ TEST(Hostile, RecurrentMixers) {
         {"mamba2.ssm.group_count", {0, 4, 6, -3}}}},
       {"altered-plamo2-heads", {{"plamo2.ssm.time_step_rank", {0, 5, 12}}}},
       {"altered-lfm2-window", {{"lfm2.shortconv.l_cache", {0, 3, 65, INT64_MAX}}}},
-      {"altered-minimax-01-interval",
+      {"altered-minimax-interval",
        {{"minimax-01.full_attention_interval", {0, -1, 3}},
         {"minimax-01.attention.key_length", {0, 7, 1 << 20}}}},
       {"altered-qwen3next-fused",

@@ -20,11 +20,12 @@ const std::vector<std::string> kModels = {"llama-dense",
                                           "altered-stablelm-parallel"};
 // One of every kind of recurrent mixer, alone and beside attention.
 const std::vector<std::string> kRecurrentModels = {
-    "altered-mamba-norms",      "altered-mamba2-groups",         "altered-jamba-experts",
-    "altered-falcon-h1-heads",  "altered-granitehybrid-experts", "altered-plamo2-heads",
-    "altered-lfm2-window",      "altered-lfm2moe-experts",       "altered-minimax-01-interval",
-    "altered-qwen3next-fused",  "altered-qwen35-sections",       "altered-qwen35moe-experts",
-    "altered-kimi-linear-heads"};
+    "altered-mamba-norms",       "altered-mamba2-groups",         "altered-jamba-experts",
+    "altered-falcon-h1-heads",   "altered-granitehybrid-experts", "altered-plamo2-heads",
+    "altered-lfm2-window",       "altered-lfm2moe-experts",       "altered-minimax-interval",
+    "altered-qwen3next-fused",   "altered-qwen35-sections",       "altered-qwen35moe-experts",
+    "altered-kimi-linear-heads", "altered-nemotron-h-moe-latent", "altered-bailingmoe3-clamps",
+    "altered-kimi-k3-bank",      "altered-qwen4exp-ngrams"};
 
 struct Running {
   std::unique_ptr<kernels::Backend> backend;

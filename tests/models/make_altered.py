@@ -10,7 +10,8 @@ import sys
 
 import numpy as np
 
-from altered import architectures_a_to_l, architectures_m_to_z, special_layers  # each fills CASES
+from altered import (architectures_a_to_l, architectures_m_to_z, delta_nets,  # each fills CASES
+                     special_layers, state_spaces)
 from altered.forward import CASES
 
 if __name__ == "__main__":

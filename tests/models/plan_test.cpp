@@ -112,8 +112,9 @@ INSTANTIATE_TEST_SUITE_P(Models, Plan,
                                            "altered-deepseek2-absorbed", "altered-deepseek2-legacy",
                                            "altered-qwen2moe-experts", "altered-phi3-long",
                                            "altered-mamba-norms", "altered-falcon-h1-heads",
-                                           "altered-minimax-01-interval", "altered-qwen3next-fused",
-                                           "altered-kimi-linear-heads", "altered-lfm2-window"),
+                                           "altered-minimax-interval", "altered-qwen3next-fused",
+                                           "altered-kimi-k3-bank", "altered-lfm2-window",
+                                           "altered-qwen4exp-ngrams"),
                          [](const auto& model) {
                            std::string name = model.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -5,9 +5,7 @@
 namespace llmrun::runtime {
 
 void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y) {
-  kernels::GatedActivationParams act;
-  act.activation = ffn.activation;
-  act.limit = ffn.limit;
+  kernels::GatedActivationParams act = gated_form(ffn);
   if (!ffn.up.declared()) {
     act.gate = x;
     act.y = y;

@@ -75,10 +75,8 @@ std::span<const kernels::ExpertPair> make_pairs(Pass& pass, const Experts& ffn, 
 // The hidden rows of all pairs, activated: [n_tokens * n_used, n_ff].
 Rows run_up(Pass& pass, const Experts& ffn, ConstRows x, Choice choice) {
   const int64_t n_pairs = x.n * ffn.n_used;
-  kernels::GatedActivationParams act;
-  act.activation = ffn.activation;
+  kernels::GatedActivationParams act = gated_form(ffn);
   act.swiglu_oai = ffn.swiglu_oai;
-  act.limit = ffn.limit;
   std::array<kernels::ExpertMatmulOutput, 2> outputs;
   size_t n_outputs = 1;
   Rows hidden;
@@ -128,6 +126,16 @@ void run_experts(Pass& pass, const Experts& ffn, ConstRows x, Choice choice, Row
                             .y = y});
 }
 
+void run_latent_experts(Pass& pass, const MoeFfn& ffn, ConstRows x, Choice choice, Rows y) {
+  const ArenaScope scope(pass.arena);
+  const Rows in = pass.arena.rows(x.n, ffn.latent_down.n_out);
+  const Rows sum = pass.arena.rows(x.n, ffn.latent_up.n_in);
+  project(pass, x, {{ffn.latent_down, in}});
+  run_experts(pass, ffn, in, choice, sum);
+  if (ffn.latent_norm) apply_norm(pass, *ffn.latent_norm, sum, sum);
+  project(pass, sum, {{ffn.latent_up, y}});
+}
+
 // The chunks' experts read what the others gave.
 void add_chunks(Pass& pass, const ChunkExperts& chunks, Rows logits, Rows y) {
   const Choice choice = route_chunks(pass, chunks, logits);
@@ -154,7 +162,12 @@ void add_shared(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
 void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
   const ArenaScope scope(pass.arena);
   const Rows logits = router_logits(pass, ffn, x);
-  run_experts(pass, ffn, x, route(pass, ffn, logits), y);
+  const Choice choice = route(pass, ffn, logits);
+  if (ffn.latent_down.declared()) {
+    run_latent_experts(pass, ffn, x, choice, y);
+  } else {
+    run_experts(pass, ffn, x, choice, y);
+  }
   if (ffn.chunks) add_chunks(pass, *ffn.chunks, logits, y);
   if (ffn.shared) add_shared(pass, ffn, x, y);
   if (ffn.output_scale != 1.0F) pass.ops.scale({.x = y, .factor = ffn.output_scale});

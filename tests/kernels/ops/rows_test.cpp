@@ -245,6 +245,50 @@ TEST_P(RowOps, EmbedDecodesRows) {
   }
 }
 
+TEST_P(RowOps, GroupDot) {
+  Random random(11);
+  for (const int64_t group : {1, 13, 64, 333}) {
+    for (const bool signed_root : {false, true}) {
+      const int64_t width = 3 * group;
+      const std::vector<float> a = random.values(40 * width);
+      const std::vector<float> b = random.values(40 * width);
+      SCOPED_TRACE(testing::Message() << "groups of " << group << ", root " << signed_root);
+      check(GetParam(), 40, 3, signed_root ? 1e-3 : 1e-5, random,
+            [&](Ops& ops, int64_t begin, int64_t end, std::vector<float>& y) {
+              GroupDotParams p;
+              p.a = part(a, begin, end, width);
+              p.b = part(b, begin, end, width);
+              p.group = group;
+              p.scale = 0.3F;
+              p.signed_root = signed_root;
+              p.y = part(y, begin, end, 3);
+              ops.group_dot(p);
+            });
+    }
+  }
+}
+
+TEST_P(RowOps, MixRows) {
+  Random random(12);
+  for (const int64_t width : {1, 13, 1111}) {
+    for (const int64_t n_mixed : {1, 2, 7}) {
+      const std::vector<float> x = random.values(n_mixed * 40 * width);
+      std::vector<float> scores = random.values(40 * n_mixed);
+      scores[0] = 500.0F;  // would overflow without its largest taken off
+      SCOPED_TRACE(testing::Message() << n_mixed << " rows of " << width);
+      check(GetParam(), 40, width, 2e-6, random,
+            [&](Ops& ops, int64_t begin, int64_t end, std::vector<float>& y) {
+              MixRowsParams p;
+              p.x = part(x, begin, end, width);
+              p.x_step = 40 * width;
+              p.scores = part(scores, begin, end, n_mixed);
+              p.y = part(y, begin, end, width);
+              ops.mix_rows(p);
+            });
+    }
+  }
+}
+
 LLMRUN_ON_EACH_TARGET(RowOps);
 
 struct Routed {

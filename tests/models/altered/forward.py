@@ -1,9 +1,9 @@
-"""Tiny random models and their forward pass in NumPy, in double precision: what the models of
-architectures_a_to_l.py and architectures_m_to_z.py are made of."""
+"""Tiny random models and their forward pass in NumPy, in double precision: what the models of the
+other modules here are made of."""
 import math
 
 import numpy as np
-from gguf import GGUFWriter
+from gguf import GGUFValueType, GGUFWriter
 
 IDS = [3, 17, 64, 5, 99, 120, 33, 7, 7, 42, 81, 2, 110, 9, 55, 23, 76, 100, 1, 88, 12, 64, 31, 127]
 VOCAB, D, T = 128, 32, len(IDS)
@@ -52,6 +52,8 @@ class Maker:
                 writer.add_float32(name, value)
             elif isinstance(value, str):
                 writer.add_string(name, value)
+            elif any(isinstance(v, int) and v >= 2**31 for v in value):
+                writer.add_key_value(name, value, GGUFValueType.ARRAY, GGUFValueType.INT64)
             else:
                 writer.add_array(name, value)
         self.add_more(writer)

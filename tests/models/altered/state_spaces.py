@@ -1,16 +1,10 @@
-#!/usr/bin/env python3
-"""Writes tests/data/archs/altered-*.gguf and .npy for the architectures with recurrent mixers: what
-make_altered.py is for the others.
-
-usage: make_recurrent.py [FOLDER]      (needs numpy and gguf)"""
+"""Models with state spaces, short convolutions and lightning attention."""
 import math
-import os
-import sys
 
 import numpy as np
 
-from make_altered import (D, IDS, RMS, T, VOCAB, Maker, angles, attend, dense, gqa, layer_norm, moe,
-                          pre_norm, rms, rotate, run, sigmoid, silu, softmax)
+from .forward import (D, RMS, T, Maker, angles, attend, case, dense, gqa, moe, pre_norm, rms,
+                      rotate, run, sigmoid, silu)
 
 
 def softplus(x):
@@ -101,6 +95,7 @@ def single(block):
     return lambda i, x, norm: x + block(i, norm(f"blk.{i}.attn_norm", x))
 
 
+@case
 def mamba_norms():
     """Weightless norms of dt, b and c."""
     m = Maker("mamba", 41, RMS | {"ssm.inner_size": 64, "ssm.conv_kernel": 3, "ssm.state_size": 6,
@@ -108,12 +103,14 @@ def mamba_norms():
     return m, run(m, single(lambda i, x: mamba1(m, i, x, taps=3, norms="bare")))
 
 
+@case
 def mamba2_groups():
     """Six heads in three groups; states that fill no vector."""
     m = Maker("mamba2", 42, RMS | MAMBA2)
     return m, run(m, single(lambda i, x: mamba2(m, i, x)))
 
 
+@case
 def jamba_experts():
     """Norms of dt, b and c; experts, without normalised weights, in the second layer only."""
     m = Maker("jamba", 43, RMS | {
@@ -127,6 +124,7 @@ def jamba_experts():
     return m, run(m, layer)
 
 
+@case
 def granitehybrid_experts():
     """Granite's multipliers around Mamba 2 and experts."""
     m = Maker("granitehybrid", 44, RMS | MAMBA2 | {
@@ -146,6 +144,7 @@ def granitehybrid_experts():
     return m, run(m, layer, embed_scale=3.0, logit_scale=1 / 5.0)
 
 
+@case
 def falcon_h1_heads():
     """Attention and Mamba 2 side by side, heads wider than d_model / n_heads."""
     m = Maker("falcon-h1", 45, RMS | MAMBA2 | {"attention.key_length": 12,
@@ -182,6 +181,7 @@ def nemotron_moe(m, i, x, n=6, used=2, n_ff=24, latent=16):
             dense(m, i, x, act=relu2, n_ff=20, gated=False, suffix="_shexp"))
 
 
+@case
 def nemotron_h_moe_latent():
     """Mamba 2, attention and a mixture in a latent space, one block per layer."""
     m = Maker("nemotron_h_moe", 46, MAMBA2 | {
@@ -195,6 +195,7 @@ def nemotron_h_moe_latent():
     return m, run(m, single(lambda i, x: blocks[i](i, x)), n_layers=3, tied=False)
 
 
+@case
 def plamo2_heads():
     """Six heads of the state space; key heads of attention are shared."""
     m = Maker("plamo2", 47, RMS | {
@@ -260,11 +261,13 @@ def lfm2(arch, seed, keys, ffn, **kw):
     return m, run(m, layer, norm=norm)
 
 
+@case
 def lfm2_window():
     """A window in the attention layers; four taps."""
     return lfm2("lfm2", 48, {"attention.sliding_window": 8}, dense, window=8)
 
 
+@case
 def lfm2moe_experts():
     """2 of 6 experts, chosen with a bias, after a dense layer."""
     return lfm2("lfm2moe", 49, {
@@ -276,6 +279,7 @@ def lfm2moe_experts():
 
 # ---- lightning attention ------------------------------------------------------------------------
 
+@case
 def minimax_interval():
     """Six heads of lightning attention, full attention in every second layer, 3 of 8 experts."""
     m = Maker("minimax-01", 50, RMS | {
@@ -304,206 +308,3 @@ def minimax_interval():
         return moe(m, i, n, n_ff=8) + 1.5 * n
 
     return m, run(m, layer, n_layers=3)
-
-
-# ---- delta nets ---------------------------------------------------------------------------------
-
-def unit(x, eps=1e-5):
-    return x / np.sqrt((x * x).sum(-1, keepdims=True) + eps)
-
-
-def delta_rule(q, k, v, log_decay, beta):
-    """q, k: [T, heads, keys]; log_decay: [T, heads, keys or 1]; state: [heads, keys, values]."""
-    state = np.zeros((q.shape[1], q.shape[2], v.shape[2]))
-    y = np.zeros_like(v)
-    for t in range(T):
-        state = np.exp(log_decay[t])[:, :, None] * state
-        error = beta[t][:, None] * (v[t] - np.einsum("hkv,hk->hv", state, k[t]))
-        state = state + k[t][:, :, None] * error[:, None, :]
-        y[t] = np.einsum("hkv,hk->hv", state, q[t]) / math.sqrt(q.shape[2])
-    return y
-
-
-DELTA = {"ssm.inner_size": 24, "ssm.conv_kernel": 4, "ssm.state_size": 6, "ssm.time_step_rank": 4,
-         "ssm.group_count": 2, "full_attention_interval": 2}
-
-
-def qwen_delta(m, i, x, tiled, fused, gate=silu, heads=4, k_heads=2, dim=6, taps=4):
-    b, share = f"blk.{i}.", heads // k_heads
-    n_k, n_v = k_heads * dim, heads * dim
-    if fused:  # per key head [q | k | v | z] and [beta | alpha]
-        parts = (x @ m.w(b + "ssm_in.weight", 2 * n_k + 2 * n_v, D).T).reshape(T, k_heads, -1)
-        parts = np.split(parts, [dim, 2 * dim, 2 * dim + share * dim], axis=2)
-        q, k, v, z = (p.reshape(T, -1) for p in parts)
-        both = (x @ m.w(b + "ssm_ba.weight", 2 * heads, D).T).reshape(T, k_heads, 2, share)
-        beta, alpha = both[:, :, 0].reshape(T, heads), both[:, :, 1].reshape(T, heads)
-    else:
-        qkv = x @ m.w(b + "attn_qkv.weight", 2 * n_k + n_v, D).T
-        q, k, v = np.split(qkv, [n_k, 2 * n_k], axis=1)
-        z = x @ m.w(b + "attn_gate.weight", n_v, D).T
-        beta = x @ m.w(b + "ssm_beta.weight", heads, D).T
-        alpha = x @ m.w(b + "ssm_alpha.weight", heads, D).T
-    mixed = np.concatenate([q, k, v], axis=1)
-    mixed = silu(conv(mixed, taps_of(m, b + "ssm_conv1d.weight", 2 * n_k + n_v, taps)))
-    q, k, v = (p.reshape(T, -1, dim) for p in np.split(mixed, [n_k, 2 * n_k], axis=1))
-    of_head = np.arange(heads) % k_heads if tiled else np.arange(heads) // share
-    decay = softplus(alpha + m.w(b + "ssm_dt.bias", heads)) * negative(m, b + "ssm_a", heads)
-    y = delta_rule(unit(q)[:, of_head], unit(k)[:, of_head], v, decay[:, :, None], sigmoid(beta))
-    y = rms(y, m.norm_w(b + "ssm_norm.weight", dim)) * gate(z).reshape(y.shape)
-    return y.reshape(T, -1) @ m.w(b + "ssm_out.weight", D, n_v).T
-
-
-def gated_gqa(m, i, x, turn, heads=4, kv=2, dim=12, bias=False):
-    b = f"blk.{i}.attn_"
-    q = (x @ m.w(b + "q.weight", 2 * heads * dim, D, std=2.5 / math.sqrt(D)).T)
-    k = (x @ m.w(b + "k.weight", kv * dim, D, std=2.5 / math.sqrt(D)).T).reshape(T, kv, dim)
-    v = (x @ m.w(b + "v.weight", kv * dim, D).T).reshape(T, kv, dim)
-    q = q + (m.w(b + "q.bias", 2 * heads * dim, std=0.3) if bias else 0)
-    q, gate = np.split(q.reshape(T, heads, 2 * dim), 2, axis=2)
-    q = turn(rms(q, m.norm_w(b + "q_norm.weight", dim)))
-    k = turn(rms(k, m.norm_w(b + "k_norm.weight", dim)))
-    y = attend(q, k, v, dim**-0.5) * sigmoid(gate.reshape(T, -1))
-    return y @ m.w(b + "output.weight", D, heads * dim).T
-
-
-def shared_experts(m, i, x, **kw):
-    gate = sigmoid(x @ m.w(f"blk.{i}.ffn_gate_inp_shexp.weight", D, std=0.5))[:, None]
-    return (moe(m, i, x, n=6, used=2, n_ff=12, **kw) + gate * dense(m, i, x, n_ff=20, suffix="_shexp"))
-
-
-def qwen_layer(m, delta, attention, ffn):
-    def layer(i, x, norm):
-        x = x + (attention if i else delta)(i, norm(f"blk.{i}.attn_norm", x))
-        return x + ffn(i, norm(f"blk.{i}.post_attention_norm", x))
-    return layer
-
-
-HEADS = {"attention.key_length": 12, "attention.value_length": 12}
-EXPERTS = {"expert_count": 6, "expert_used_count": 2, "expert_feed_forward_length": 12,
-           "expert_shared_feed_forward_length": 20}
-
-
-def qwen3next_fused():
-    """Projections interleaved by key head, neighbours share a key head, partial rope."""
-    m = Maker("qwen3next", 51, RMS | DELTA | HEADS | EXPERTS | {"rope.dimension_count": 8})
-    a = angles(8)
-    layer = qwen_layer(m, lambda i, x: qwen_delta(m, i, x, False, True),
-                       lambda i, x: gated_gqa(m, i, x, lambda v: rotate(v, a, True), bias=True),
-                       lambda i, x: shared_experts(m, i, x))
-    return m, run(m, layer)
-
-
-def interleaved_sections(a, sections):
-    """Pairs of the fourth section do not turn."""
-    at = np.arange(len(a)) % sum(sections)
-    return np.where(at < 3 * np.array(sections)[at % 3], a, 0.0)
-
-
-def qwen35_sections():
-    """Key heads repeat, sections that leave pairs unturned."""
-    m = Maker("qwen35", 52, RMS | DELTA | HEADS | {"rope.dimension_count": 12,
-                                                   "rope.dimension_sections": [2, 2, 1, 1]})
-    a = interleaved_sections(angles(12), [2, 2, 1, 1])
-    layer = qwen_layer(m, lambda i, x: qwen_delta(m, i, x, True, False),
-                       lambda i, x: gated_gqa(m, i, x, lambda v: rotate(v, a, True)),
-                       lambda i, x: dense(m, i, x))
-    return m, run(m, layer, tied=False)
-
-
-def qwen35moe_experts():
-    """As qwen35, with 2 of 6 experts whose gate and up are one tensor."""
-    m = Maker("qwen35moe", 53, RMS | DELTA | HEADS | EXPERTS | {
-        "rope.dimension_sections": [2, 2, 2, 0]})
-    a = interleaved_sections(angles(12), [2, 2, 2, 0])
-    layer = qwen_layer(m, lambda i, x: qwen_delta(m, i, x, True, False),
-                       lambda i, x: gated_gqa(m, i, x, lambda v: rotate(v, a, True)),
-                       lambda i, x: shared_experts(m, i, x, fused=True))
-    return m, run(m, layer)
-
-
-def kimi_delta(m, i, x, bound=None, heads=2, dim=6, taps=4, gate="low", decay="low", sign=1.0):
-    b, n = f"blk.{i}.", heads * dim
-
-    def part(name):
-        y = x @ m.w(b + f"attn_{name}.weight", n, D).T
-        w = m.w(b + f"ssm_conv1d_{name}.weight", n, 1, taps, std=0.8)[:, 0]
-        return silu(conv(y, w)).reshape(T, heads, dim)
-
-    def low_rank(name, kind, rank=10):
-        if kind == "full":
-            return x @ m.w(b + f"ssm_{name}.weight", n, D).T
-        low = x @ m.w(b + f"ssm_{name}_a.weight", rank, D).T
-        return low @ m.w(b + f"ssm_{name}_b.weight", n, rank).T
-
-    q, k, v = part("q"), part("k"), part("v")
-    f = (low_rank("f", "low") if decay == "low" else x @ m.w(b + "ssm_f_a.weight", n, D).T)
-    f = (f + m.w(b + "ssm_dt.bias", n)).reshape(T, heads, dim)
-    a = m.w(b + "ssm_a", 1, heads, std=0.3, around=-1.0 if sign < 0 or bound is None else 1.0)
-    a = a.reshape(heads, 1)
-    log_decay = a * softplus(f) if bound is None else bound * sigmoid(sign * a * f)
-    beta = sigmoid(x @ m.w(b + "ssm_beta.weight", heads, D).T)
-    y = rms(delta_rule(unit(q), unit(k), v, log_decay, beta), m.norm_w(b + "ssm_norm.weight", dim))
-    g = (x @ m.w(b + "ssm_g_a.weight", n, D).T if gate == "only_a" else low_rank("g", gate))
-    return (y.reshape(T, n) * sigmoid(g)) @ m.w(b + "attn_output.weight", D, n).T
-
-
-def absorbed(m, i, x, turn, heads=2, rank=16, nope=8, rope=6, v_dim=10, q_rank=0, gate=None):
-    """Latent attention; gate: "head", or "value" for a factor per value."""
-    b = f"blk.{i}.attn_"
-    if q_rank:
-        low = rms(x @ m.w(b + "q_a.weight", q_rank, D).T, m.norm_w(b + "q_a_norm.weight", q_rank))
-        q = low @ m.w(b + "q_b.weight", heads * (nope + rope), q_rank).T
-    else:
-        q = x @ m.w(b + "q.weight", heads * (nope + rope), D).T
-    q = q.reshape(T, heads, nope + rope)
-    both = x @ m.w(b + "kv_a_mqa.weight", rank + rope, D).T
-    c = rms(both[:, :rank], m.norm_w(b + "kv_a_norm.weight", rank))
-    k_rope = np.repeat(turn(both[:, None, rank:]), heads, 1)
-    k = np.einsum("tr,hrn->thn", c, m.w(b + "k_b.weight", heads, rank, nope))
-    v = np.einsum("tr,hvr->thv", c, m.w(b + "v_b.weight", heads, v_dim, rank))
-    q = np.concatenate([q[..., :nope], turn(q[..., nope:])], 2)
-    y = attend(q, np.concatenate([k, k_rope], 2), v, (nope + rope) ** -0.5)
-    if gate == "head":
-        factors = sigmoid(x @ m.w(b + "gate.weight", heads, D).T)
-        y = y * np.repeat(factors, v_dim, 1)
-    if gate == "value":
-        y = y * sigmoid(x @ m.w(b + "gate.weight", heads * v_dim, D).T)
-    return y @ m.w(b + "output.weight", D, heads * v_dim).T
-
-
-KIMI = {"attention.head_count": 2, "attention.head_count_kv": [0, 1], "attention.key_length": 22,
-        "attention.value_length": 16, "attention.kv_lora_rank": 16,
-        "attention.key_length_mla": 14, "attention.value_length_mla": 10,
-        "rope.dimension_count": 6, "ssm.conv_kernel": 4, "kda.head_dim": 6,
-        "expert_count": 6, "expert_used_count": 2, "expert_feed_forward_length": 24,
-        "expert_gating_func": 2, "leading_dense_block_count": 1}
-
-
-def kimi_linear_heads():
-    """Two heads of both kinds, decays and gates of low rank, 2 of 6 experts with a bias."""
-    m = Maker("kimi-linear", 54, RMS | KIMI | {"expert_shared_count": 2,
-                                               "expert_weights_scale": 2.5})
-    layer = pre_norm(
-        lambda i, x: absorbed(m, i, x, lambda v: v) if i else kimi_delta(m, i, x),
-        lambda i, x: moe(m, i, x, n=6, used=2, kind="sigmoid", select_bias=True, scale=2.5) +
-        dense(m, i, x, n_ff=48, suffix="_shexp") if i else dense(m, i, x))
-    return m, run(m, layer, tied=False)
-
-
-CASES = {
-    "mamba-norms": mamba_norms, "mamba2-groups": mamba2_groups, "jamba-experts": jamba_experts,
-    "granitehybrid-experts": granitehybrid_experts, "falcon-h1-heads": falcon_h1_heads,
-    "nemotron_h_moe-latent": nemotron_h_moe_latent, "plamo2-heads": plamo2_heads,
-    "lfm2-window": lfm2_window, "lfm2moe-experts": lfm2moe_experts,
-    "minimax-01-interval": minimax_interval, "qwen3next-fused": qwen3next_fused,
-    "qwen35-sections": qwen35_sections, "qwen35moe-experts": qwen35moe_experts,
-    "kimi-linear-heads": kimi_linear_heads,
-}
-
-if __name__ == "__main__":
-    here = os.path.dirname(os.path.abspath(__file__))
-    folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "..", "data", "archs")
-    for name, make in CASES.items():
-        model, logits = make()
-        model.save(os.path.join(folder, "altered-" + name), logits)
-        print(name, float(np.abs(logits).max()))
