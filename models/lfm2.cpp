@@ -17,6 +17,10 @@ ModelSpec build_lfm2(ModelMetadata& m) {
   const NormStyle style = rms_norm(m);
   ModelSpec spec = decoder(m, style);
   spec.head.norm = norm(style, "token_embd_norm", m.d_model());
+  if (!m.boolean("attention.causal", true)) {
+    m.fail(ErrorCode::kUnsupported,
+           "lfm2.attention.causal is off: this build runs the causal form only");
+  }
   const int rope = add_rope(m, spec, {.split_halves = true});
   const AttentionOptions options{
       .rope = rope, .qk_norm = QkNorm::kHead, .window = window_size(m, 0)};

@@ -73,6 +73,11 @@ TEST(Hostile, Floats) {
       EXPECT_EQ(error_of("llama-dense", {.floats = {{key, number}}}).code, ErrorCode::kBadModel);
     }
   }
+  for (const float beta : {0.0F, -1.0F, NAN}) {
+    EXPECT_EQ(
+        error_of("altered-kimi-k3-bank", {.floats = {{"kimi-k3.activation.situ_beta", beta}}}).code,
+        ErrorCode::kBadModel);
+  }
 }
 
 TEST(Hostile, Experts) {
@@ -219,6 +224,18 @@ TEST(Hostile, RecurrentMixers) {
        {{"kimi-linear.kda.head_dim", {0, 7, 1025}},
         {"kimi-linear.ssm.conv_kernel", {0, 3, 65}},
         {"kimi-linear.attention.head_count", {0, 1, 4}}}},
+      {"altered-nemotron-h-moe-latent",
+       {{"nemotron_h_moe.moe_latent_size", {8, -1}},
+        {"nemotron_h_moe.expert_shared_feed_forward_length", {0, 19}}}},
+      {"altered-kimi-k3-bank",
+       {{"kimi-k3.attn_res.block_size", {-1, 1025}}, {"kimi-k3.expert_latent_length", {9, -1}}}},
+      {"altered-qwen4exp-ngrams",
+       {{"qwen4exp.hyper_connection.count", {0, 1, 4, 65}},
+        {"qwen4exp.hyper_connection.low_rank", {0, 7, INT64_MAX}},
+        {"qwen4exp.ple.ngram_size", {0, 1, 2, 4, 17}},
+        {"qwen4exp.ple.heads_per_ngram", {0, 3}},
+        {"qwen4exp.ple.conv_kernel", {0, 4, 65}},
+        {"qwen4exp.embedding_length_per_layer_input", {0, 16}}}},
   };
   for (const auto& [model, keys] : models) {
     for (const auto& [key, numbers] : keys) {

@@ -9,9 +9,9 @@ namespace {
 
 // The token at row t of the chunk and those before it; from an end or the beginning of the
 // sequence on, `end`.
-class Context {
+class LastTokens {
  public:
-  Context(const Pass& pass, const NgramEmbedding& ngram, const PassChunk& chunk)
+  LastTokens(const Pass& pass, const NgramEmbedding& ngram, const PassChunk& chunk)
       : ids_(pass.ids.subspan(static_cast<size_t>(chunk.first_row),
                               static_cast<size_t>(chunk.n_rows))),
         before_(pass.states->last_tokens(chunk.sequence)),
@@ -39,11 +39,12 @@ class Context {
   TokenId end_;
 };
 
-// Rows of the table for one token: for each n, of the exclusive or of the first n products.
-void look_up(const NgramEmbedding& ngram, const Context& context, int64_t t, int32_t* rows) {
+// The rows of the table for one token. The hash of n tokens is the exclusive or of each one's
+// product with its multiplier, so that of n + 1 goes on from it.
+void look_up(const NgramEmbedding& ngram, const LastTokens& last, int64_t t, int32_t* rows) {
   uint64_t hash = 0;
   int64_t head = 0;
-  context.each(t, ngram.order, [&](int64_t j, TokenId token) {
+  last.each(t, ngram.order, [&](int64_t j, TokenId token) {
     hash ^= static_cast<uint64_t>(token) *
             static_cast<uint64_t>(ngram.multipliers[static_cast<size_t>(j)]);
     if (j == 0) return;
@@ -64,9 +65,9 @@ Rows embed_ngrams(Pass& pass, const NgramEmbedding& ngram) {
   auto* const rows = pass.host.array<int32_t>(n);
   if (pass.measuring()) return embedded;
   for (const PassChunk& chunk : pass.chunks) {
-    const Context context(pass, ngram, chunk);
+    const LastTokens last(pass, ngram, chunk);
     for (int64_t t = 0; t < chunk.n_rows; ++t) {
-      look_up(ngram, context, t, rows + (chunk.first_row + t) * n_heads);
+      look_up(ngram, last, t, rows + (chunk.first_row + t) * n_heads);
     }
   }
   pass.ops.embed({.table = pass.weights.matrix(ngram.table),
