@@ -50,8 +50,7 @@ void add_branch(Pass& pass, const LayerSpec& layer, const Block& block,
   if (!run_block(pass, block, input, branch)) return;
   const bool norms_sum = layer.residual == Residual::kPostNorm;
   if (post_norm && !norms_sum) apply_norm(pass, *post_norm, branch, branch);
-  pass.ops.add(
-      {.x = branch, .y = x, .x_scale = layer.branch_scale, .y_scale = layer.skip_scale});
+  pass.ops.add({.x = branch, .y = x, .x_scale = layer.branch_scale, .y_scale = layer.skip_scale});
   if (post_norm && norms_sum) apply_norm(pass, *post_norm, x, x);
 }
 

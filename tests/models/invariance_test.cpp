@@ -68,7 +68,7 @@ TEST_P(Invariance, OfThreads) {
   }
 }
 
-TEST_P(Invariance, OfGoingBack) {
+TEST_P(GoingBack, GivesWhatAFreshRunGives) {
   const Running running = start(GetParam(), 2);
   runtime::Context& context = *running.context;
   const auto expected = testing::run_chunked(context, kIds, kIds.size()).value();

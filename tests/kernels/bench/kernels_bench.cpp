@@ -3,6 +3,7 @@
 //   kernels_bench --benchmark_filter='matmul/Q4_1/.*'
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -115,6 +116,58 @@ void attention(benchmark::State& state, int64_t n_tokens, int64_t n_keys, int64_
       benchmark::Counter::kIsRate);
 }
 
+// Updates of state values per second, `heads` states of dim x dim values.
+void count_updates(benchmark::State& state, int64_t n_tokens, int64_t n_heads, int64_t dim) {
+  state.counters["Gupdates/s"] = benchmark::Counter(
+      static_cast<double>(state.iterations() * n_tokens * n_heads * dim * dim) * 1e-9,
+      benchmark::Counter::kIsRate);
+}
+
+void delta_rule(benchmark::State& state, int64_t n_tokens, int64_t n_heads, int64_t dim) {
+  auto backend = make_backend("cpu", {.threads = 2, .cpu_target = {}});
+  const int64_t width = n_heads * dim;
+  const std::vector<float> x = random_values(n_tokens * width);
+  const std::vector<float> decay(static_cast<size_t>(n_tokens * width), -0.5F);
+  std::vector<float> y(x.size()), memory(static_cast<size_t>(width * dim));
+  DeltaRuleParams p;
+  p.q = p.k = p.v = ConstRows(x.data(), n_tokens, width, width);
+  p.log_decay = ConstRows(decay.data(), n_tokens, n_heads, width);
+  p.beta = ConstRows(decay.data(), n_tokens, n_heads, width);
+  p.y = Rows{y.data(), n_tokens, width, width};
+  p.n_heads = p.n_k_heads = n_heads;
+  p.k_dim = p.v_dim = dim;
+  p.state = memory.data();
+  for (auto _ : state) {
+    std::fill(memory.begin(), memory.end(), 0.0F);  // else random keys let it grow without end
+    (*backend)->ops().delta_rule(p);
+    benchmark::ClobberMemory();
+  }
+  count_updates(state, n_tokens, n_heads, dim);
+}
+
+void state_space(benchmark::State& state, int64_t n_tokens, int64_t n_heads, int64_t dim) {
+  auto backend = make_backend("cpu", {.threads = 2, .cpu_target = {}});
+  const int64_t width = n_heads * dim;
+  const std::vector<float> x = random_values(n_tokens * width);
+  const std::vector<float> dt(static_cast<size_t>(n_tokens * n_heads), 0.5F);
+  const std::vector<float> a(static_cast<size_t>(n_heads), -0.5F);
+  std::vector<float> y(x.size()), memory(static_cast<size_t>(width * dim));
+  StateSpaceParams p;
+  p.x = ConstRows(x.data(), n_tokens, width, width);
+  p.b = p.c = ConstRows(x.data(), n_tokens, dim, width);
+  p.dt = ConstRows(dt.data(), n_tokens, n_heads, n_heads);
+  p.y = Rows{y.data(), n_tokens, width, width};
+  p.n_heads = n_heads;
+  p.head_dim = p.n_state = dim;
+  p.a = a.data();
+  p.state = memory.data();
+  for (auto _ : state) {
+    (*backend)->ops().state_space(p);
+    benchmark::ClobberMemory();
+  }
+  count_updates(state, n_tokens, n_heads, dim);
+}
+
 void register_all() {
   for (int i = 0; i < quant::kTensorTypeCount; ++i) {
     const auto type = static_cast<TensorType>(i);
@@ -136,6 +189,13 @@ void register_all() {
       ->UseRealTime();
   benchmark::RegisterBenchmark("attention/prompt/512", attention, 512, 512, 9, 3, 64)
       ->UseRealTime();
+  for (const int64_t n_tokens : {1, 512}) {
+    const std::string tokens = std::to_string(n_tokens);
+    benchmark::RegisterBenchmark(("delta_rule/" + tokens).c_str(), delta_rule, n_tokens, 32, 128)
+        ->UseRealTime();
+    benchmark::RegisterBenchmark(("state_space/" + tokens).c_str(), state_space, n_tokens, 32, 128)
+        ->UseRealTime();
+  }
 }
 
 }  // namespace
