@@ -200,5 +200,23 @@ TEST_F(SessionTest, AllocatesLessThanItPlansByTheMappedWeights) {
   EXPECT_EQ(plan.allocated_bytes + mapped, plan.total_bytes);
 }
 
+// A diffusion model sees its whole text at once: it can judge one, not write one.
+TEST(NotCausal, GivesLogitsOfAWholeTextAndRefusesToWrite) {
+  const Model model = must(Model::open(tiny_path("altered-llada-moe-experts"), {.threads = 2}));
+  Session session = must(model.new_session());
+  const std::vector<TokenId> tokens(40, 7);
+  int64_t n_rows = 0;
+  must(session.logits(tokens, [&](int64_t first, int64_t n, std::span<const float>) {
+    EXPECT_EQ(first, 0);
+    n_rows += n;
+    return Result<void>();
+  }));
+  EXPECT_EQ(n_rows, 40);
+  const auto answer = session.complete(tokens, seeded(3));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(answer.error().message, HasSubstr("llada-moe"));
+}
+
 }  // namespace
 }  // namespace llmrun
