@@ -9,7 +9,7 @@ template <typename Policy>
 void use(const void* source, void* target, float* values, int8_t* q) {
   const auto& block = *static_cast<const typename Policy::Block*>(source);
   Policy::dequantize(block, values);
-  Policy::quantize(values, *static_cast<typename Policy::Block*>(target));
+  Policy::quantize(values, values, *static_cast<typename Policy::Block*>(target));
   if constexpr (!Policy::kIsFloat) Policy::unpack(block, q, values, values);
 }
 
