@@ -97,7 +97,8 @@ Result<Embedder> Embedder::open(const Model& model, const EmbedderOptions& optio
   }
   impl->pooling = *pooling;
   LLMRUN_ASSIGN(auto wanted, context_for(options, *pooling, spec));
-  LLMRUN_ASSIGN(impl->memory, estimate(*weights, wanted, impl->model->vocabulary_bytes));
+  LLMRUN_ASSIGN(impl->memory,
+                estimate(impl->model->file, *weights, wanted, impl->model->vocabulary_bytes));
   LLMRUN_ASSIGN(wanted.commit, must_commit(impl->memory));
   LLMRUN_ASSIGN(impl->context, weights->new_context(wanted));
   impl->width = runtime::pooled_width(spec, *pooling);

@@ -109,13 +109,15 @@ Result<runtime::ContextOptions> context_options(const ContextOptions& options,
   return wanted;
 }
 
-Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::ContextOptions& options,
-                                uint64_t vocabulary_bytes) {
+Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& model,
+                                const runtime::ContextOptions& options, uint64_t vocabulary_bytes) {
   LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model.plan(options));
   MemoryEstimate result;
   for (const runtime::PlanItem& item : plan.items) {
     result.items.push_back({item.component, item.bytes, item.detail, item.mapped});
   }
+  result.items.push_back({"metadata (mapped file)", file.size_bytes() - file.tensor_bytes(),
+                          "keys, tokens, merges and the directory of tensors", true});
   const auto n_vocab = static_cast<uint64_t>(model.spec().n_vocab);
   if (vocabulary_bytes > 0) {
     result.items.push_back(
@@ -162,7 +164,7 @@ Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,
   auto model = runtime::Model::load(file, *backend, std::move(*spec));
   if (!model) return with_context(model.error(), path.string());
   LLMRUN_ASSIGN(const LoadedTokenizer tokenizer, load_tokenizer(file));
-  return estimate(**model, wanted, tokenizer.bytes);
+  return estimate(file, **model, wanted, tokenizer.bytes);
 }
 
 TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec) {

@@ -164,7 +164,7 @@ Result<Session> Model::new_session(const ContextOptions& options) const {
   wanted.pooling.reset();  // a session is for logits
   auto impl = std::make_unique<Session::Impl>();
   impl->model = impl_;
-  LLMRUN_ASSIGN(impl->memory, estimate(*model, wanted, impl_->vocabulary_bytes));
+  LLMRUN_ASSIGN(impl->memory, estimate(impl_->file, *model, wanted, impl_->vocabulary_bytes));
   LLMRUN_ASSIGN(wanted.commit, must_commit(impl->memory));
   LLMRUN_ASSIGN(impl->context, model->new_context(wanted));
   impl->engine = std::make_unique<engine::Engine>(

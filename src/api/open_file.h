@@ -40,8 +40,8 @@ std::string describe_ropes(const gguf::File& file, const runtime::ModelSpec& spe
 Result<runtime::ContextOptions> context_options(const ContextOptions& options,
                                                 const runtime::ModelSpec& spec);
 // The runtime's plan and what the layers above it add.
-Result<MemoryEstimate> estimate(const runtime::Model& model, const runtime::ContextOptions& options,
-                                uint64_t vocabulary_bytes);
+Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& model,
+                                const runtime::ContextOptions& options, uint64_t vocabulary_bytes);
 
 // Whether the memory of a context is to be taken at once; kOutOfMemory when it is not there.
 Result<bool> must_commit(const MemoryEstimate& plan);
