@@ -88,6 +88,26 @@ void add_norm(Conversion& c, const std::string& from, const std::string& to, flo
   c.add(to + ".weight", addend == 0.0F ? std::move(rows) : shifted(std::move(rows), addend));
 }
 
+void rename_attention(Conversion& c, const Decoder& decoder, QkNorms norms) {
+  rename_layers(c, decoder.n_layers, decoder.layers(),
+                {{"input_layernorm", "attn_norm"},
+                 {"self_attn.q_proj", "attn_q"},
+                 {"self_attn.k_proj", "attn_k"},
+                 {"self_attn.v_proj", "attn_v"},
+                 {"self_attn.o_proj", "attn_output"}});
+  if (norms == QkNorms::kNone) return;
+  rename_layers(c, decoder.n_layers, decoder.layers(),
+                {{"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"}});
+}
+
+void rename_gated_ffn(Conversion& c, const Decoder& decoder) {
+  rename_layers(c, decoder.n_layers, decoder.layers(),
+                {{"post_attention_layernorm", "ffn_norm"},
+                 {"mlp.gate_proj", "ffn_gate"},
+                 {"mlp.up_proj", "ffn_up"},
+                 {"mlp.down_proj", "ffn_down"}});
+}
+
 void require_text(const Config& config, const char* key, std::string_view only) {
   const std::string found = config.text(key, only);
   if (found == only) return;

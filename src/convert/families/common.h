@@ -64,6 +64,12 @@ void add_frame(Conversion& c, const Decoder& decoder, float norm_addend = 0.0F);
 // "<from>.weight" plus `addend`: Gemma stores its norms around 0.
 void add_norm(Conversion& c, const std::string& from, const std::string& to, float addend);
 
+// The first norm and the projections of attention, under the names of most folders.
+enum class QkNorms : uint8_t { kNone, kHeads };
+void rename_attention(Conversion& c, const Decoder& decoder, QkNorms norms = QkNorms::kNone);
+// The second norm and a gated feed-forward, likewise.
+void rename_gated_ffn(Conversion& c, const Decoder& decoder);
+
 // ---- mistakes ----------------------------------------------------------------------------------
 
 // Another value under the key than this (which is also the default) is a mistake: the runtime has

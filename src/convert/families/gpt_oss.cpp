@@ -66,13 +66,9 @@ void convert_gpt_oss(Conversion& c) {
   }
   add_frame(c, d);
   add_rope(c, d.head_dim);
+  rename_attention(c, d);
   rename_layers(c, d.n_layers, d.layers(),
-                {{"input_layernorm", "attn_norm"},
-                 {"self_attn.q_proj", "attn_q"},
-                 {"self_attn.k_proj", "attn_k"},
-                 {"self_attn.v_proj", "attn_v"},
-                 {"self_attn.o_proj", "attn_output"},
-                 {"post_attention_layernorm", "post_attention_norm"},
+                {{"post_attention_layernorm", "post_attention_norm"},
                  {"mlp.router", "ffn_gate_inp", Precision::kFloat32}});
   for (int64_t i = 0; i < d.n_layers && c.ok(); ++i) {
     c.add(block(i, "attn_sinks.weight"), c.take(d.layer(i, "self_attn.sinks"), {d.n_heads}));

@@ -40,11 +40,8 @@ void convert_llama(Conversion& c) {
   rename_layers(c, d.n_layers, d.layers(),
                 {{"input_layernorm", "attn_norm"},
                  {"self_attn.v_proj", "attn_v"},
-                 {"self_attn.o_proj", "attn_output"},
-                 {"post_attention_layernorm", "ffn_norm"},
-                 {"mlp.gate_proj", "ffn_gate"},
-                 {"mlp.up_proj", "ffn_up"},
-                 {"mlp.down_proj", "ffn_down"}});
+                 {"self_attn.o_proj", "attn_output"}});
+  rename_gated_ffn(c, d);
 }
 
 }  // namespace llmrun::convert

@@ -22,15 +22,9 @@ void convert_qwen3moe(Conversion& c) {
   c.set_integer("expert_feed_forward_length", width);
   add_frame(c, d);
   add_rope(c, d.head_dim);
+  rename_attention(c, d, QkNorms::kHeads);
   rename_layers(c, d.n_layers, d.layers(),
-                {{"input_layernorm", "attn_norm"},
-                 {"self_attn.q_proj", "attn_q"},
-                 {"self_attn.k_proj", "attn_k"},
-                 {"self_attn.v_proj", "attn_v"},
-                 {"self_attn.q_norm", "attn_q_norm"},
-                 {"self_attn.k_norm", "attn_k_norm"},
-                 {"self_attn.o_proj", "attn_output"},
-                 {"post_attention_layernorm", "ffn_norm"},
+                {{"post_attention_layernorm", "ffn_norm"},
                  {"mlp.gate", "ffn_gate_inp", Precision::kFloat32}});
   for (int64_t i = 0; i < d.n_layers && c.ok(); ++i) {
     const std::string from = d.layer(i, "mlp.experts");
