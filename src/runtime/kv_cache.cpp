@@ -160,7 +160,8 @@ int32_t KvCache::take_page() {
 
 int32_t KvCache::copy_page(int32_t from) {
   const int32_t copy = take_page();
-  std::memcpy(page(copy), page(from), layout_.page_bytes);
+  // Models without attention have pages of no bytes, at no address.
+  if (layout_.page_bytes > 0) std::memcpy(page(copy), page(from), layout_.page_bytes);
   return copy;
 }
 

@@ -89,7 +89,8 @@ inline std::unique_ptr<Backend> cpu_backend(const std::string& target, int threa
 
 // The same bytes, so that 0 and -0 differ and equal NaNs do not.
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  if (a.size() != b.size()) return false;
+  return a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 // A test that runs once for each compiled target; one that this machine lacks is skipped by name.
