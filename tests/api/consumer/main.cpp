@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   }
   llmrun::GenerateOptions options;
   options.sampling = model->recommended_sampling();
+  options.sampling.seed = 1;  // the same answer every time; leave it out for a new one
   options.max_tokens = 32;
   llmrun::Message message;
   message.role = "user";
