@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "llmrun/error.h"
 #include "llmrun/message.h"
 #include "tokenizer/merger.h"
@@ -18,6 +19,10 @@ namespace llmrun::tokenizer {
 // The longest word that may be merged, in symbols; it bounds the memory for one word to about
 // 60 bytes each.
 inline constexpr size_t kMaxWordSymbols = size_t{1} << 24;
+inline tl::unexpected<Error> word_too_long() {
+  return make_error(ErrorCode::kUsage, "the text has a word of more than {} bytes; break it up",
+                    kMaxWordSymbols);
+}
 
 // Working memory of one encode() at a time.
 struct Scratch {

@@ -40,8 +40,7 @@ class BytePair final : public Algorithm {
       scratch.cache.store(slot, word, std::span(out).subspan(before));
     });
     if (too_long) {
-      return make_error(ErrorCode::kUsage, "the text has a word of more than {} bytes; break it up",
-                        kMaxWordSymbols);
+      return word_too_long();
     }
     return {};
   }

@@ -116,8 +116,7 @@ Result<void> SentencePiece::encode(std::string_view text, bool at_start, Scratch
     const std::string_view word = text.substr(pos, end - pos);
     pos = end;
     if (word.size() > kMaxWordSymbols) {
-      return make_error(ErrorCode::kUsage, "the text has a word of more than {} bytes; break it up",
-                        kMaxWordSymbols);
+      return word_too_long();
     }
     if (word.size() > WordCache::kMaxBytes) {
       encode_word(word, scratch, out);

@@ -150,8 +150,7 @@ Result<void> Unigram::encode(std::string_view text, bool at_start, Scratch& scra
     const std::string_view word = text.substr(pos, end - pos);
     pos = end;
     if (word.size() > kMaxWordSymbols) {
-      return make_error(ErrorCode::kUsage, "the text has a word of more than {} bytes; break it up",
-                        kMaxWordSymbols);
+      return word_too_long();
     }
     ids.clear();
     if (word.size() > WordCache::kMaxBytes) {
