@@ -8,14 +8,15 @@
 #include <string>
 
 #include "llmrun/llmrun.h"
+#include "paths.h"
 
 namespace llmrun {
 
 inline std::filesystem::path tiny_chat_path() {
-  return std::filesystem::path(LLMRUN_SOURCE_DIR) / "tests/data/models/tiny-chat.gguf";
+  return std::filesystem::path(tests::kSourceDir) / "tests/data/models/tiny-chat.gguf";
 }
 inline std::filesystem::path tiny_path(const std::string& name) {
-  return std::filesystem::path(LLMRUN_SOURCE_DIR) / "tests/data/archs" / (name + ".gguf");
+  return std::filesystem::path(tests::kSourceDir) / "tests/data/archs" / (name + ".gguf");
 }
 // A real model in the folder that LLMRUN_TEST_MODELS names; empty when it is not there.
 inline std::filesystem::path real_model(const std::string& file) {

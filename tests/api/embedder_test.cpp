@@ -5,6 +5,7 @@
 #include <set>
 
 #include "api/api_fixture.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::filesystem::path encoder_path(const std::string& name) {
-  return std::filesystem::path(LLMRUN_SOURCE_DIR) / "tests/data/encoders" / (name + ".gguf");
+  return std::filesystem::path(tests::kSourceDir) / "tests/data/encoders" / (name + ".gguf");
 }
 
 Embedder open(const std::string& name, const EmbedderOptions& options = {}) {

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "api_fixture.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -49,7 +50,7 @@ TEST(Model, ErrorsSayWhere) {
   EXPECT_FALSE(Model::open(tiny_chat_path(), {.device = "abacus"}));
   EXPECT_FALSE(Model::open(tiny_chat_path(), {.cpu_target = "abacus"}));
   EXPECT_FALSE(inspect_model("/nowhere/model.gguf"));
-  EXPECT_FALSE(Model::open(std::string(LLMRUN_SOURCE_DIR) + "/CMakeLists.txt"));
+  EXPECT_FALSE(Model::open(std::string(tests::kSourceDir) + "/CMakeLists.txt"));
 }
 
 TEST(Model, OpensItsVocabularyAlone) {

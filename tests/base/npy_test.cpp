@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/temporary_folder.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -118,7 +119,7 @@ TEST(Npy, AnUnfinishedArrayIsNotWritten) {
 
 // What other programs wrote, when it is there.
 TEST(Npy, ReadsReferenceFiles) {
-  const std::filesystem::path folder(LLMRUN_SHARED_DIR "/golden/quants");
+  const std::filesystem::path folder(std::string(tests::kSharedDir) + "/golden/quants");
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "skipped: no ../shared";
   const auto weights = read_npy((folder / "weights_f32.npy").string());
   ASSERT_TRUE(weights) << weights.error().message;

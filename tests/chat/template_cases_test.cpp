@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "chat/chat_template.h"
+#include "paths.h"
 
 namespace llmrun::chat {
 namespace {
@@ -66,14 +67,14 @@ size_t check_golden(const Json& golden) {
 
 TEST(TemplateGolden, RealTemplatesRenderLikeJinja2) {
   const std::filesystem::path path =
-      std::filesystem::path(LLMRUN_SHARED_DIR) / "golden/templates/templates.json";
+      std::filesystem::path(tests::kSharedDir) / "golden/templates/templates.json";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "skipped: no ../shared";
   EXPECT_EQ(check_golden(load(path)), 473U);
 }
 
 TEST(TemplateGolden, ReducedSetRendersLikeJinja2) {
   const Json golden =
-      load(std::filesystem::path(LLMRUN_SOURCE_DIR) / "tests/data/templates/real.json");
+      load(std::filesystem::path(tests::kSourceDir) / "tests/data/templates/real.json");
   ASSERT_FALSE(golden.is_discarded());
   EXPECT_GE(check_golden(golden), 75U);
 }
@@ -81,7 +82,7 @@ TEST(TemplateGolden, ReducedSetRendersLikeJinja2) {
 // Made by make_jinja_cases.py: {"cases": [{"template", "variables", "output" or "error"}]}.
 TEST(TemplateCases, EveryConstructBehavesLikeJinja2) {
   const Json cases =
-      load(std::filesystem::path(LLMRUN_SOURCE_DIR) / "tests/data/templates/jinja_cases.json");
+      load(std::filesystem::path(tests::kSourceDir) / "tests/data/templates/jinja_cases.json");
   ASSERT_FALSE(cases.is_discarded());
   ASSERT_GE(cases["cases"].size(), 300U);
   for (const Json& entry : cases["cases"]) {

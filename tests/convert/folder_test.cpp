@@ -13,6 +13,7 @@
 #include "convert/families/family.h"
 #include "convert/hf_folder.h"
 #include "gguf/reader.h"
+#include "paths.h"
 
 namespace llmrun::convert {
 namespace {
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 using test::write_text;
 using ::testing::HasSubstr;
 
-const std::string kTests = std::string(LLMRUN_SOURCE_DIR) + "/tests/";
+const std::string kTests = std::string(tests::kSourceDir) + "/tests/";
 
 std::string text_of_file(const std::string& path) {
   const auto text = read_file(path, 1 << 22);

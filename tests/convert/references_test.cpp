@@ -11,6 +11,7 @@
 #include "base/temporary_folder.h"
 #include "convert/converter.h"
 #include "models/tiny.h"
+#include "paths.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/vocabulary.h"
 
@@ -19,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kData = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/convert/";
+const std::string kData = std::string(tests::kSourceDir) + "/tests/data/convert/";
 
 std::vector<std::string> folders() {
   std::vector<std::string> names;

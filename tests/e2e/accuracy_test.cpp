@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/api_fixture.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -81,7 +82,7 @@ Json read_json(const std::filesystem::path& path) {
 
 void compare(const std::string& name) {
   LLMRUN_REAL_MODEL(path, name + ".gguf");
-  const auto folder = std::filesystem::path(LLMRUN_SHARED_DIR) / "golden/real";
+  const auto folder = std::filesystem::path(tests::kSharedDir) / "golden/real";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "skipped: no ../shared";
   const Json truth = read_json(folder / (name + ".truth.json"));
   const Json peer = read_json(folder / (name + ".llamacpp.json"));
@@ -117,7 +118,7 @@ TEST(Accuracy, Gemma3) { compare("gemma-3-270m-q4_k_m"); }
 
 // The texts give the token ids that the references were computed on.
 TEST(Accuracy, TokensAreThoseOfTheReference) {
-  const auto folder = std::filesystem::path(LLMRUN_SHARED_DIR) / "golden/real";
+  const auto folder = std::filesystem::path(tests::kSharedDir) / "golden/real";
   for (const std::string name : {"SmolLM2-135M-Instruct.Q4_1", "gemma-3-270m-q4_k_m"}) {
     LLMRUN_REAL_MODEL(path, name + ".gguf");
     if (!std::filesystem::exists(folder)) GTEST_SKIP() << "skipped: no ../shared";

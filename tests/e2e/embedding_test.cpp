@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/api_fixture.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -23,7 +24,7 @@ double cosine(std::span<const float> a, const std::vector<double>& b) {
 
 TEST(Embedding, MiniLmAgreesWithItsPackage) {
   LLMRUN_REAL_MODEL(path, "all-MiniLM-L6-v2.gguf");
-  std::ifstream file(std::string(LLMRUN_SOURCE_DIR) + "/tests/data/embeddings/minilm.json");
+  std::ifstream file(std::string(tests::kSourceDir) + "/tests/data/embeddings/minilm.json");
   const auto reference = nlohmann::json::parse(file, nullptr, false);
   ASSERT_TRUE(reference.is_array());
   const Model model = must(Model::open(path));

@@ -10,6 +10,7 @@
 #include "gguf/reader.h"
 #include "kernels/backend.h"
 #include "models/registry.h"
+#include "paths.h"
 #include "runtime/model.h"
 
 namespace llmrun::engine {
@@ -27,7 +28,7 @@ class TinyModel : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     const std::string path =
-        std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs/" + GetParam() + ".gguf";
+        std::string(tests::kSourceDir) + "/tests/data/archs/" + GetParam() + ".gguf";
     auto file = gguf::File::open(path);
     ASSERT_TRUE(file) << file.error().message;
     loaded_.file = std::make_unique<gguf::File>(std::move(*file));

@@ -12,6 +12,7 @@
 #include "base/temporary_folder.h"
 #include "gguf/tiny_model.h"
 #include "gguf/type_sizes.h"
+#include "paths.h"
 
 namespace llmrun::gguf {
 namespace {
@@ -280,7 +281,8 @@ int open_all(const std::filesystem::path& folder) {
 
 // tests/data/gguf/by-python-gguf.gguf was written by the PyPI package gguf 0.19.0.
 TEST(GgufReader, ReadsWhatAnotherProgramWrote) {
-  const auto file = File::open(LLMRUN_SOURCE_DIR "/tests/data/gguf/by-python-gguf.gguf");
+  const auto file =
+      File::open(std::string(tests::kSourceDir) + "/tests/data/gguf/by-python-gguf.gguf");
   ASSERT_TRUE(file) << file.error().message;
   const Metadata& metadata = file->metadata();
   EXPECT_EQ(metadata.get<std::string>("general.architecture").value(), "llama");
@@ -300,7 +302,7 @@ TEST(GgufReader, ReadsWhatAnotherProgramWrote) {
 }
 
 TEST(GgufReader, OpensReferenceFiles) {
-  const std::filesystem::path golden(LLMRUN_SHARED_DIR "/golden");
+  const std::filesystem::path golden(std::string(tests::kSharedDir) + "/golden");
   if (!std::filesystem::exists(golden)) GTEST_SKIP() << "skipped: no ../shared";
   EXPECT_GE(open_all(golden / "archs"), 121);
   EXPECT_GE(open_all(golden / "tokenizers"), 8);

@@ -6,11 +6,12 @@
 
 #include "gguf/writer.h"
 #include "models/tiny.h"
+#include "paths.h"
 
 namespace llmrun::testing {
 
 inline std::string stored(const std::string& name) {
-  return std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs/" + name + ".gguf";
+  return std::string(tests::kSourceDir) + "/tests/data/archs/" + name + ".gguf";
 }
 
 struct Changes {

@@ -2,14 +2,15 @@
 // one batch, in chunks, token by token, or beside another sequence. Models that are not causal take
 // a text in one chunk or not at all.
 #include "models/tiny.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
 
 using testing::same_bits;
 
-const std::string kStored = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs";
-const std::string kShared = std::string(LLMRUN_SHARED_DIR) + "/golden/archs";
+const std::string kStored = std::string(tests::kSourceDir) + "/tests/data/archs";
+const std::string kShared = std::string(tests::kSharedDir) + "/golden/archs";
 
 // The models of a folder whose architecture is registered.
 std::vector<std::string> registered_models(const std::string& folder) {

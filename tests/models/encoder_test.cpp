@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "models/tiny.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::kIds;
 
-const std::string kFolder = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/encoders/";
+const std::string kFolder = std::string(tests::kSourceDir) + "/tests/data/encoders/";
 constexpr int64_t kSecondText = 10;  // as in make_encoders.py
 constexpr double kLimit = 1e-6;
 
@@ -135,7 +136,7 @@ TEST(Pooling, KindsTakeWhatTheySay) {
 TEST(Pooling, OfADecoder) {
   auto backend = testing::cpu_backend();
   auto tiny = testing::open_tiny(
-      std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs/llama-dense.gguf", *backend);
+      std::string(tests::kSourceDir) + "/tests/data/archs/llama-dense.gguf", *backend);
   ASSERT_TRUE(tiny);
   std::vector<std::vector<float>> vectors;
   for (const size_t n : {kIds.size(), kIds.size() - 1}) {

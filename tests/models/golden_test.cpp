@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "models/tiny.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -14,9 +15,9 @@ using testing::kIds;
 
 constexpr double kLimit = 5e-6;
 
-const std::string kStored = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs";
-const std::string kEncoders = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/encoders";
-const std::string kShared = std::string(LLMRUN_SHARED_DIR) + "/golden/archs";
+const std::string kStored = std::string(tests::kSourceDir) + "/tests/data/archs";
+const std::string kEncoders = std::string(tests::kSourceDir) + "/tests/data/encoders";
+const std::string kShared = std::string(tests::kSharedDir) + "/golden/archs";
 
 // The normalised error of one model on one backend.
 Result<double> error_of(const std::string& stem, kernels::Backend& backend) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "models/changes.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -106,7 +107,7 @@ TEST(Hostile, EveryNumberOfEveryStoredModel) {
     (result ? n_ran : n_refused) += 1;
     EXPECT_TRUE(result || !result.error().message.empty());
   };
-  const std::string folder = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs";
+  const std::string folder = std::string(tests::kSourceDir) + "/tests/data/archs";
   for (const std::string& stem : testing::models_in(folder)) {
     const std::string name = std::filesystem::path(stem).filename().string();
     const auto file = gguf::File::open(stem + ".gguf");

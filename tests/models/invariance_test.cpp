@@ -1,6 +1,7 @@
 // The same tokens give the same logits, bit for bit, whatever the number of threads and the history
 // of the cache; and the CPU agrees with the reference. (chunking_test.cpp: whatever the batches.)
 #include "models/tiny.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -8,7 +9,7 @@ namespace {
 using testing::kIds;
 using testing::same_bits;
 
-const std::string kStored = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs/";
+const std::string kStored = std::string(tests::kSourceDir) + "/tests/data/archs/";
 
 // One of every kind of block: windows, experts, both latent layouts, parallel branches, sinks.
 const std::vector<std::string> kModels = {"llama-dense",

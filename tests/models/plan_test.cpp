@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "models/tiny.h"
+#include "paths.h"
 
 namespace llmrun {
 namespace {
@@ -18,7 +19,7 @@ uint64_t mapped_bytes(const runtime::MemoryPlan& plan) {
   return bytes;
 }
 
-const std::string kStored = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/archs/";
+const std::string kStored = std::string(tests::kSourceDir) + "/tests/data/archs/";
 
 // Counts what is asked of another backend.
 class CountingBackend final : public kernels::Backend {
@@ -79,7 +80,7 @@ TEST_P(Plan, IsWhatIsAllocated) {
 
 // A context for vectors: the pages hold one layer, the rows are those of pooling.
 TEST(PlanOfVectors, IsWhatIsAllocated) {
-  const std::string folder = std::string(LLMRUN_SOURCE_DIR) + "/tests/data/encoders/";
+  const std::string folder = std::string(tests::kSourceDir) + "/tests/data/encoders/";
   for (const std::string name : {"bert-reranker", "gemma-embedding", "nomic-bert-moe"}) {
     for (const Pooling pooling : {Pooling::kNone, Pooling::kMean, Pooling::kRank}) {
       if (pooling == Pooling::kRank && name != "bert-reranker") continue;

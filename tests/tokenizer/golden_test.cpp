@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "paths.h"
 #include "tokenizer/vocabularies.h"
 
 namespace llmrun::tokenizer {
@@ -47,7 +48,7 @@ TEST(Golden, AllSharedVocabularies) {
 // The ids that the reference computed for real models, begin token and template text included.
 TEST(Golden, RealModels) {
   const char* folder = std::getenv("LLMRUN_TEST_MODELS");
-  const auto truth_folder = std::filesystem::path(LLMRUN_SHARED_DIR) / "golden/real";
+  const auto truth_folder = std::filesystem::path(tests::kSharedDir) / "golden/real";
   if (folder == nullptr) GTEST_SKIP() << "skipped: LLMRUN_TEST_MODELS names no folder of models";
   if (!std::filesystem::exists(truth_folder)) GTEST_SKIP() << "skipped: no ../shared";
   for (const char* name : {"SmolLM2-135M-Instruct.Q4_1", "gemma-3-270m-q4_k_m"}) {

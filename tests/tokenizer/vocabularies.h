@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gguf/reader.h"
+#include "paths.h"
 #include "tokenizer/tokenizer.h"
 
 namespace llmrun::tokenizer {
@@ -24,11 +25,11 @@ inline std::string read_text(const std::filesystem::path& path) {
 }
 
 inline std::filesystem::path data_folder() {
-  return std::filesystem::path(LLMRUN_SOURCE_DIR) / "tests/data/tokenizers";
+  return std::filesystem::path(tests::kSourceDir) / "tests/data/tokenizers";
 }
 
 inline std::filesystem::path shared_folder() {
-  return std::filesystem::path(LLMRUN_SHARED_DIR) / "golden/tokenizers";
+  return std::filesystem::path(tests::kSharedDir) / "golden/tokenizers";
 }
 
 // A failed load fails the test and returns null.

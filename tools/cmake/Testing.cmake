@@ -2,20 +2,22 @@
 #
 #   llmrun_test(gguf_reader SOURCES reader_test.cpp DEPENDS gguf base [EXTERNAL …] [LABELS slow])
 #
-# A test without LABELS is part of the fast set. Tests find files through the compile definitions
-# LLMRUN_SOURCE_DIR and LLMRUN_SHARED_DIR (beside the repository; may not exist: then skip with
-# the words "skipped: no ../shared").
+# A test without LABELS is part of the fast set. Tests find files through tests/paths.h; what is
+# beside the repository may not exist: then skip with the words "skipped: no ../shared".
 find_package(GTest REQUIRED)
+
+add_library(llmrun_test_paths STATIC ${PROJECT_SOURCE_DIR}/tests/paths.cpp)
+target_compile_definitions(llmrun_test_paths PRIVATE
+  LLMRUN_SOURCE_DIR="${PROJECT_SOURCE_DIR}" LLMRUN_BINARY_DIR="${PROJECT_BINARY_DIR}"
+  LLMRUN_SHARED_DIR="${PROJECT_SOURCE_DIR}/../shared")
+target_link_libraries(llmrun_test_paths PRIVATE llmrun_flags)
 
 function(llmrun_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;EXTERNAL;LABELS" ${ARGN})
   add_executable(${name}_test ${ARG_SOURCES})
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/include
                              ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(${name}_test PRIVATE
-    LLMRUN_SOURCE_DIR="${PROJECT_SOURCE_DIR}" LLMRUN_BINARY_DIR="${PROJECT_BINARY_DIR}"
-    LLMRUN_SHARED_DIR="${PROJECT_SOURCE_DIR}/../shared")
-  target_link_libraries(${name}_test PRIVATE llmrun_flags fmt::fmt tl::expected GTest::gmock
+  target_link_libraries(${name}_test PRIVATE llmrun_flags llmrun_test_paths fmt::fmt tl::expected GTest::gmock
                         GTest::gtest_main ${ARG_EXTERNAL})
   foreach(layer ${ARG_DEPENDS})
     target_link_libraries(${name}_test PRIVATE llmrun_${layer})

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "paths.h"
+
 namespace llmrun::quant {
 
 // The elements of a .npy file, shape ignored; empty when the file is missing or not of version 1.
@@ -25,7 +27,7 @@ std::vector<T> read_npy(const std::string& path) {
 }
 
 inline std::string quant_data(const std::string& file) {
-  return std::string(LLMRUN_SOURCE_DIR) + "/tests/data/quants/" + file;
+  return std::string(tests::kSourceDir) + "/tests/data/quants/" + file;
 }
 
 }  // namespace llmrun::quant
