@@ -96,11 +96,13 @@ std::span<const CatalogEntry> catalog() {
 }
 
 const CatalogEntry* find_in_catalog(const ModelName& name) {
+  if (!name.is_short() && name.host != kCatalogHost) return nullptr;
   const CatalogEntry* only = nullptr;
   int n_models = 0;
   for (const CatalogEntry& entry : catalog()) {
-    if (entry.name == name.text()) return &entry;
-    if (entry.name.compare(0, entry.name.find(':'), name.model) == 0) {
+    if (equal_without_case(entry.name, name.model + ":" + name.tag)) return &entry;
+    if (equal_without_case(std::string_view(entry.name).substr(0, entry.name.find(':')),
+                           name.model)) {
       only = &entry;
       ++n_models;
     }

@@ -89,7 +89,8 @@ Result<void> try_sources(const CatalogEntry& entry, const fs::path& scratch, con
 }  // namespace
 
 Result<fs::path> fetch_model(const CatalogEntry& entry, const LocalStore& store) {
-  LLMRUN_ASSIGN(const ModelName name, parse_model_name(entry.name));
+  LLMRUN_ASSIGN(ModelName name, parse_model_name(entry.name));
+  name.host = kCatalogHost;
   const fs::path blob = store.blob_path(entry.sha256);
   const fs::path scratch = store.root() / "tmp" / entry.sha256;
   std::error_code error;

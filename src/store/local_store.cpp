@@ -16,14 +16,13 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-// Names of the catalogue live under a host of their own: no registry stands behind them.
-constexpr std::string_view kHost = "catalog";
-constexpr std::string_view kNamespace = "library";
 constexpr std::string_view kManifestType = "application/vnd.docker.distribution.manifest.v2+json";
 constexpr std::string_view kConfigType = "application/vnd.docker.container.image.v1+json";
 constexpr std::string_view kModelType = "application/vnd.ollama.image.model";
 constexpr std::string_view kDigestPrefix = "sha256:";
 constexpr uint64_t kMaxManifestBytes = 1 << 20;
+constexpr int kManifestDepth = 3;  // of the file in host/namespace/model/tag
+constexpr size_t kMaxModels = 100'000;
 
 int64_t seconds_since_1970(fs::file_time_type time) {
   const auto system = std::chrono::file_clock::to_sys(time);
@@ -61,38 +60,58 @@ fs::path LocalStore::blob_path(std::string_view sha256) const {
 }
 
 fs::path LocalStore::manifest_path(const ModelName& name) const {
-  return root_ / "manifests" / kHost / kNamespace / name.model / name.tag;
+  return root_ / "manifests" / name.path();
 }
 
-std::optional<StoredModel> LocalStore::read_manifest(const fs::path& path) const {
-  const auto text = read_file(path, kMaxManifestBytes);
+// Every manifest lies exactly four folders deep, as host/namespace/model/tag.
+std::vector<LocalStore::Named> LocalStore::names() const {
+  std::vector<Named> found;
+  std::error_code error;
+  const fs::path folder = root_ / "manifests";
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it.depth() > kManifestDepth) {
+      it.disable_recursion_pending();
+      continue;
+    }
+    if (it.depth() != kManifestDepth || !it->is_regular_file(error)) continue;
+    auto name = name_of_path(it->path().lexically_relative(folder));
+    if (name) found.push_back({std::move(*name), it->path()});
+    if (found.size() >= kMaxModels) break;
+  }
+  return found;
+}
+
+std::optional<StoredModel> LocalStore::read_manifest(const Named& named) const {
+  const auto text = read_file(named.manifest, kMaxManifestBytes);
   if (!text) return std::nullopt;
   const Json manifest = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (manifest.is_discarded()) return std::nullopt;
   const auto digest = model_digest(manifest);
   if (!digest) return std::nullopt;
   StoredModel model;
-  model.name = path.parent_path().filename().string() + ":" + path.filename().string();
+  model.name = named.name.text();
+  model.manifest = named.manifest;
+  model.place = place_;
   const auto id = sha256_hex(std::as_bytes(std::span(*text)));
   if (!id) return std::nullopt;
   model.id = id->substr(0, 12);
   model.file = blob_path(*digest);
   std::error_code error;
+  if (!fs::exists(model.file, error)) {
+    model.file = root_ / "blobs" / fmt::format("sha256:{}", *digest);  // stores made before 2024
+  }
   model.size = fs::file_size(model.file, error);
   if (error) return std::nullopt;
-  const auto time = fs::last_write_time(path, error);
+  const auto time = fs::last_write_time(named.manifest, error);
   if (!error) model.modified = seconds_since_1970(time);
   return model;
 }
 
 std::vector<StoredModel> LocalStore::list() const {
   std::vector<StoredModel> models;
-  std::error_code error;
-  const fs::path folder = root_ / "manifests" / kHost / kNamespace;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
-       it.increment(error)) {
-    if (!it->is_regular_file(error)) continue;
-    if (auto model = read_manifest(it->path())) models.push_back(std::move(*model));
+  for (const Named& named : names()) {
+    if (auto model = read_manifest(named)) models.push_back(std::move(*model));
   }
   std::sort(models.begin(), models.end(),
             [](const StoredModel& a, const StoredModel& b) { return a.name < b.name; });
@@ -100,13 +119,30 @@ std::vector<StoredModel> LocalStore::list() const {
 }
 
 std::optional<StoredModel> LocalStore::find(const ModelName& name) const {
-  if (auto model = read_manifest(manifest_path(name))) return model;
+  if (auto model = read_manifest({name, manifest_path(name)})) return model;
+  std::vector<ModelName> wanted = {name};
+  if (name.is_short()) {
+    wanted.push_back(name);
+    wanted.back().host = kCatalogHost;
+  }
+  const std::vector<Named> all = names();
+  for (const ModelName& one : wanted) {
+    for (const Named& named : all) {
+      if (!same_model(named.name, one)) continue;
+      if (auto model = read_manifest(named)) return model;
+    }
+  }
   if (name.has_tag) return std::nullopt;
   std::optional<StoredModel> only;
-  for (StoredModel& model : list()) {
-    if (model.name.compare(0, model.name.find(':'), name.model) != 0) continue;
-    if (only) return std::nullopt;  // several tags: the name alone does not say which
-    only = std::move(model);
+  for (const Named& named : all) {
+    for (ModelName one : wanted) {
+      one.tag = named.name.tag;
+      if (!same_model(named.name, one)) continue;
+      auto model = read_manifest(named);
+      if (!model) continue;
+      if (only) return std::nullopt;  // several tags: the name alone does not say which
+      only = std::move(model);
+    }
   }
   return only;
 }

@@ -19,20 +19,27 @@
 namespace llmrun::store {
 
 struct StoredModel {
-  std::string name;            // "smollm2:135m"
-  std::string id;              // first 12 hex digits of the manifest's SHA-256
-  std::filesystem::path file;  // the GGUF file
-  uint64_t size = 0;           // bytes
-  int64_t modified = 0;        // seconds since 1970
+  std::string name;                // "smollm2:135m"
+  std::string id;                  // first 12 hex digits of the manifest's SHA-256
+  std::filesystem::path file;      // the GGUF file
+  uint64_t size = 0;               // bytes
+  int64_t modified = 0;            // seconds since 1970
+  std::filesystem::path manifest;  // empty: it has none (a file of the Hugging Face cache)
+  std::string place;               // whose store it lies in: "llmrun", "Ollama", "Hugging Face"
 };
 
 class LocalStore {
  public:
-  explicit LocalStore(std::filesystem::path root) : root_(std::move(root)) {}
+  explicit LocalStore(std::filesystem::path root, std::string place = "llmrun")
+      : root_(std::move(root)), place_(std::move(place)) {}
 
   // All models whose manifest and blob are there, by name.
   [[nodiscard]] std::vector<StoredModel> list() const;
+  // A short name means the registry's model, else the catalogue's; without a tag "latest", else the
+  // only tag there is. Letters may differ in case.
   [[nodiscard]] std::optional<StoredModel> find(const ModelName& name) const;
+  // Where the manifest of that very name lies, or will lie.
+  [[nodiscard]] std::filesystem::path manifest_path(const ModelName& name) const;
 
   // Where the blob of that digest lies, or will lie.
   [[nodiscard]] std::filesystem::path blob_path(std::string_view sha256) const;
@@ -42,10 +49,15 @@ class LocalStore {
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
 
  private:
-  [[nodiscard]] std::filesystem::path manifest_path(const ModelName& name) const;
-  [[nodiscard]] std::optional<StoredModel> read_manifest(const std::filesystem::path& path) const;
+  struct Named {
+    ModelName name;
+    std::filesystem::path manifest;
+  };
+  [[nodiscard]] std::vector<Named> names() const;
+  [[nodiscard]] std::optional<StoredModel> read_manifest(const Named& named) const;
 
   std::filesystem::path root_;
+  std::string place_;
 };
 
 }  // namespace llmrun::store

@@ -38,6 +38,51 @@ TEST(LocalStore, FindsWhatWasPublished) {
   EXPECT_EQ(store.list().size(), 2U);
 }
 
+TEST(LocalStore, NamesOfOtherHostsAreToldApart) {
+  const test::TemporaryFolder folder;
+  const LocalStore store(folder.path(), "Ollama");
+  write_text(store.blob_path(kDigest), "GGUF");
+  for (const char* text : {"tiny:1b", "catalog/library/tiny:1b", "hf.co/User/Tiny-GGUF:Q4_K_M",
+                           "localhost:5000/library/tiny:1b"}) {
+    ASSERT_TRUE(store.publish(name(text), kDigest, 4)) << text;
+  }
+  const auto manifest = [&](const char* text) { return store.find(name(text)).value().manifest; };
+  EXPECT_EQ(manifest("tiny:1b"), store.root() / "manifests/registry.ollama.ai/library/tiny/1b");
+  EXPECT_EQ(manifest("localhost:5000/library/tiny"),
+            store.root() / "manifests/localhost:5000/library/tiny/1b");
+  EXPECT_EQ(manifest("HF.co/user/tiny-gguf:q4_k_m"),
+            store.root() / "manifests/hf.co/User/Tiny-GGUF/Q4_K_M");
+  EXPECT_FALSE(store.find(name("user/tiny:1b")));
+  EXPECT_FALSE(store.find(name("other.example/library/tiny:1b")));
+  std::filesystem::remove_all(store.root() / "manifests/registry.ollama.ai");
+  EXPECT_EQ(manifest("tiny:1b"), store.root() / "manifests/catalog/library/tiny/1b");
+  EXPECT_EQ(store.find(name("tiny:1b"))->place, "Ollama");
+}
+
+TEST(LocalStore, OlderBlobNamesAreFound) {
+  const test::TemporaryFolder folder;
+  const LocalStore store(folder.path());
+  ASSERT_TRUE(store.publish(name("tiny:1b"), kDigest, 4));
+  write_text(store.root() / "blobs" / ("sha256:" + kDigest), "GGUF");
+  ASSERT_TRUE(store.find(name("tiny:1b")));
+}
+
+TEST(LocalStore, OnlyFilesFourFoldersDeepAreManifests) {
+  const test::TemporaryFolder folder;
+  const LocalStore store(folder.path());
+  write_text(store.blob_path(kDigest), "GGUF");
+  ASSERT_TRUE(store.publish(name("tiny:1b"), kDigest, 4));
+  const auto manifest = store.manifest_path(name("tiny:1b"));
+  const std::string text = read_text(manifest);
+  const auto manifests = store.root() / "manifests";
+  write_text(manifests / "h/n/m", text);
+  write_text(manifests / "h/n/m2/t/u", text);
+  write_text(manifests / "h/n/m3/.hidden", text);
+  write_text(manifests / "h/n/.tmp/t", text);
+  std::filesystem::create_directory_symlink(manifests, manifests / "h/loop");
+  EXPECT_EQ(store.list().size(), 1U);
+}
+
 TEST(LocalStore, ModelWithoutItsBlobIsNotThere) {
   const test::TemporaryFolder folder;
   const std::filesystem::path root = folder.path();
