@@ -28,12 +28,13 @@ LLMRUN_API Result<std::string> render_template(const TemplateCase& input);
 struct BenchOptions {
   std::vector<int64_t> prompt_tokens = {512};
   std::vector<int64_t> decode_tokens = {128};
-  std::vector<int64_t> depths = {0};  // tokens already in the cache
+  std::vector<int64_t> depths = {0};     // tokens already in the cache
+  std::vector<int64_t> sequences = {1};  // answers that are decoded at once
   int repetitions = 5;
 };
 struct BenchResult {
-  std::string test;  // "pp512", "tg128", "tg128@d4096"
-  double tokens_per_second = 0;
+  std::string test;              // "pp512", "tg128", "tg128@d4096", "tg128x8"
+  double tokens_per_second = 0;  // of all sequences together
   double stddev = 0;
   double gigabytes_per_second = 0;  // weights and cache read (decode)
   double share_of_bandwidth = 0;    // of the machine's measured read bandwidth (decode)

@@ -13,6 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
+constexpr int64_t kMaxSequences = 1024;
 
 // Ids that look like text to the caches and never depend on a tokenizer.
 std::vector<TokenId> some_tokens(int64_t n, int64_t n_vocab) {
@@ -37,67 +38,93 @@ class Bench {
     for (const int64_t n : options.decode_tokens) most = std::max(most, n);
     int64_t depth = 0;
     for (const int64_t n : options.depths) depth = std::max(depth, n);
+    int64_t n_sequences = 1;
+    for (const int64_t n : options.sequences) n_sequences = std::max(n_sequences, n);
     if (most < 1 || most > kMaxTokens || depth < 0 || depth > kMaxTokens ||
-        options.repetitions < 1) {
+        n_sequences > kMaxSequences || options.repetitions < 1) {
       return make_error(ErrorCode::kUsage,
-                        "A benchmark needs 1 to {} tokens, depths of 0 to {} and 1 repetition or "
-                        "more.",
-                        kMaxTokens, kMaxTokens);
+                        "A benchmark needs 1 to {} tokens, depths of 0 to {}, at most {} sequences "
+                        "at once and 1 repetition or more.",
+                        kMaxTokens, kMaxTokens, kMaxSequences);
     }
     LLMRUN_ASSIGN(runtime::Model * model, model_.need_weights());
     ContextOptions context;
     context.context_tokens = depth + most;
-    context.logits_rows = 1;
+    context.max_sequences = n_sequences;
+    context.logits_rows = n_sequences;
     LLMRUN_ASSIGN(const auto wanted, context_options(context, model->spec()));
     LLMRUN_ASSIGN(context_, model->new_context(wanted));
-    LLMRUN_ASSIGN(sequence_, context_->open_sequence());
+    for (int64_t i = 0; i < n_sequences; ++i) {
+      LLMRUN_ASSIGN(const runtime::SequenceId sequence, context_->open_sequence());
+      sequences_.push_back(sequence);
+    }
     tokens_ = some_tokens(depth + most, model->spec().n_vocab);
     cost_ = token_cost(model_.file, model->spec());
     LLMRUN_ASSIGN(const auto plan, model->plan(wanted));
     for (const runtime::PlanItem& item : plan.items) {
-      if (item.component == "KV cache") cache_bytes_per_token_ = item.bytes / (depth + most);
+      if (item.component == "KV cache") {
+        cache_bytes_per_token_ = item.bytes / static_cast<uint64_t>((depth + most) * n_sequences);
+      }
     }
     return {};
   }
 
-  // One test: `n` tokens after `depth`, in chunks of the batch size or one by one.
-  Result<BenchResult> run(int64_t n, int64_t depth, bool decode, int repetitions) {
+  // One test: `n` tokens after `depth`, in chunks of the batch size or one by one; by the first
+  // n_sequences at once.
+  Result<BenchResult> run(int64_t n, int64_t depth, bool decode, int64_t n_sequences,
+                          int repetitions) {
     BenchResult result;
     result.test = fmt::format("{}{}", decode ? "tg" : "pp", n);
     if (depth > 0) result.test += fmt::format("@d{}", depth);
-    LLMRUN_TRY(context_->truncate(sequence_, 0));
-    LLMRUN_TRY(feed(depth, context_->options().batch_tokens));
+    if (n_sequences > 1) result.test += fmt::format("x{}", n_sequences);
+    const auto used = std::span(sequences_).first(static_cast<size_t>(n_sequences));
+    for (const runtime::SequenceId sequence : sequences_) {
+      LLMRUN_TRY(context_->truncate(sequence, 0));
+    }
     // The first run warms the caches and the clock of the CPU; it is not counted.
     for (int i = -1; i < repetitions; ++i) {
-      const int64_t kept = context_->restorable(sequence_, depth);
-      LLMRUN_TRY(context_->truncate(sequence_, kept));
-      LLMRUN_TRY(feed(depth - kept, context_->options().batch_tokens));
+      LLMRUN_TRY(rewind(used, depth));
       const auto start = Clock::now();
-      LLMRUN_TRY(feed(i < 0 && decode ? std::min<int64_t>(n, 16) : n,
+      LLMRUN_TRY(feed(used, i < 0 && decode ? std::min<int64_t>(n, 16) : n,
                       decode ? 1 : context_->options().batch_tokens));
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-      if (i >= 0) result.samples.push_back(static_cast<double>(n) / seconds);
+      if (i >= 0) result.samples.push_back(static_cast<double>(n * n_sequences) / seconds);
     }
-    summarise(result, n, depth, decode);
+    summarise(result, n, depth, decode, n_sequences);
     return result;
   }
 
  private:
-  Result<void> feed(int64_t n, int64_t chunk) {
-    int64_t at = context_->length(sequence_);
+  Result<void> rewind(std::span<const runtime::SequenceId> sequences, int64_t depth) {
+    for (const runtime::SequenceId& sequence : sequences) {
+      const int64_t kept = context_->restorable(sequence, depth);
+      LLMRUN_TRY(context_->truncate(sequence, kept));
+      LLMRUN_TRY(feed({&sequence, 1}, depth - context_->length(sequence),
+                      context_->options().batch_tokens));
+    }
+    return {};
+  }
+
+  // `n` more tokens for each sequence, which are all of the same length.
+  Result<void> feed(std::span<const runtime::SequenceId> sequences, int64_t n, int64_t chunk) {
+    int64_t at = context_->length(sequences.front());
     for (const int64_t end = at + n; at < end;) {
       const int64_t now = std::min(chunk, end - at);
       runtime::Batch batch;
-      batch.chunks.push_back(
-          {sequence_, std::span(tokens_).subspan(static_cast<size_t>(at), static_cast<size_t>(now)),
-           runtime::WantedLogits::kLast});
+      for (const runtime::SequenceId sequence : sequences) {
+        batch.chunks.push_back(
+            {sequence,
+             std::span(tokens_).subspan(static_cast<size_t>(at), static_cast<size_t>(now)),
+             runtime::WantedLogits::kLast});
+      }
       LLMRUN_TRY(context_->forward(batch));
       at += now;
     }
     return {};
   }
 
-  void summarise(BenchResult& result, int64_t n, int64_t depth, bool decode) const {
+  void summarise(BenchResult& result, int64_t n, int64_t depth, bool decode,
+                 int64_t n_sequences) const {
     const auto count = static_cast<double>(result.samples.size());
     double sum = 0;
     for (const double sample : result.samples) sum += sample;
@@ -111,8 +138,10 @@ class Bench {
       // On average half of the new tokens are in the cache already.
       const double cache = static_cast<double>(cache_bytes_per_token_) *
                            (static_cast<double>(depth) + static_cast<double>(n) / 2);
-      result.gigabytes_per_second =
-          (static_cast<double>(cost_.weight_bytes) + cache) * result.tokens_per_second * 1e-9;
+      // The weights are read once a step, whatever the number of sequences.
+      const double weights =
+          static_cast<double>(cost_.weight_bytes) / static_cast<double>(n_sequences);
+      result.gigabytes_per_second = (weights + cache) * result.tokens_per_second * 1e-9;
       if (peak_.read_gigabytes_per_second > 0) {
         result.share_of_bandwidth = result.gigabytes_per_second / peak_.read_gigabytes_per_second;
       }
@@ -128,7 +157,7 @@ class Bench {
   const ModelImpl& model_;
   const MachinePeak& peak_;
   std::unique_ptr<runtime::Context> context_;
-  runtime::SequenceId sequence_ = 0;
+  std::vector<runtime::SequenceId> sequences_;
   std::vector<TokenId> tokens_;
   TokenCost cost_;
   uint64_t cache_bytes_per_token_ = 0;
@@ -142,15 +171,22 @@ Result<std::vector<BenchResult>> bench(const Model& model, const BenchOptions& o
   Bench run(Access::of(model), peak);
   LLMRUN_TRY(run.open(options));
   std::vector<BenchResult> results;
+  const auto measure = [&](int64_t n, int64_t depth, bool decode, int64_t n_sequences) {
+    if (n <= 0 || n_sequences <= 0) return Result<void>();  // "-p 0": no such test
+    if (progress) {
+      progress(
+          fmt::format("{}{} at depth {}, {} at once", decode ? "tg" : "pp", n, depth, n_sequences));
+    }
+    auto result = run.run(n, depth, decode, n_sequences, options.repetitions);
+    if (!result) return Result<void>(tl::unexpected(result.error()));
+    results.push_back(std::move(*result));
+    return Result<void>();
+  };
   for (const int64_t depth : options.depths) {
-    for (const bool decode : {false, true}) {
-      for (const int64_t n : decode ? options.decode_tokens : options.prompt_tokens) {
-        if (n <= 0) continue;  // "-p 0": no such test
-        if (progress) {
-          progress(fmt::format("{}{} at depth {}", decode ? "tg" : "pp", n, depth));
-        }
-        LLMRUN_ASSIGN(auto result, run.run(n, depth, decode, options.repetitions));
-        results.push_back(std::move(result));
+    for (const int64_t n : options.prompt_tokens) LLMRUN_TRY(measure(n, depth, false, 1));
+    for (const int64_t n : options.decode_tokens) {
+      for (const int64_t sequences : options.sequences) {
+        LLMRUN_TRY(measure(n, depth, true, sequences));
       }
     }
   }

@@ -1,8 +1,5 @@
 // Measures what the machine can do at best: bytes read per second, and multiply-adds per second in
-// registers, float32 and int8, with the instructions of each CPU target. Each loop is a function
-// compiled for its instruction set; nothing in them is shared with other code.
-#include <immintrin.h>
-
+// registers, float32 and int8, with the instructions of each CPU target.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -20,131 +17,57 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A loop returns the operations it made (a multiply-add is two); `sink` keeps the result alive.
-using Loop = double (*)(int64_t n, float* sink);
+// A loop makes n rounds and returns the operations it made (a multiply-add is two).
+using Loop = double (*)(int64_t n);
 
-// Twelve chains of dependent multiply-adds hide the latency of four to five cycles on two units.
-constexpr int kChains = 12;
-
-// The compiler must take each chain's value for unknown, or it would find that all chains compute
-// the same and keep one.
-#define LLMRUN_UNKNOWN(value) asm volatile("" : "+x"(value))
-
-double plain_f32(int64_t n, float* sink) {
-  __m128 sums[kChains];
-  for (auto& sum : sums) sum = _mm_set1_ps(1.0F);
-  const __m128 a = _mm_set1_ps(0.999F);
-  const __m128 b = _mm_set1_ps(0.001F);
-  for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-    for (int c = 0; c < kChains; ++c) {
-      sums[c] = _mm_add_ps(_mm_mul_ps(sums[c], a), b);
-      LLMRUN_UNKNOWN(sums[c]);
-    }
+// Written as machine code with named registers: left to the compiler, sums of such loops are kept
+// in memory, which is then what is measured. Twelve chains of dependent instructions hide the
+// latency of four to five cycles on two units; registers 12 and 13 are the factors, 14 is free.
+#define LLMRUN_TWELVE(STEP) \
+  STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) STEP(8) STEP(9) STEP(10) STEP(11)
+#define LLMRUN_CLEAR(i) "pxor %%xmm" #i ", %%xmm" #i "\n\t"
+#define LLMRUN_REGISTERS                                                                   \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
+      "xmm11", "xmm12", "xmm13", "xmm14"
+#define LLMRUN_PEAK_LOOP(name, STEP, operations, END)                                      \
+  double name(int64_t n) {                                                                 \
+    asm volatile(LLMRUN_TWELVE(LLMRUN_CLEAR) LLMRUN_CLEAR(12) LLMRUN_CLEAR(13)::           \
+                     : LLMRUN_REGISTERS);                                                  \
+    for (int64_t i = 0; i < n; ++i) asm volatile(LLMRUN_TWELVE(STEP)::: LLMRUN_REGISTERS); \
+    asm volatile(END);                                                                     \
+    return (operations)*12.0 * static_cast<double>(n);                                     \
   }
-  for (int c = 1; c < kChains; ++c) sums[0] = _mm_add_ps(sums[0], sums[c]);
-  *sink = _mm_cvtss_f32(sums[0]);
-  return 2.0 * 4 * kChains * static_cast<double>(n);
-}
 
-double plain_int8(int64_t n, float* sink) {  // SSE2 multiplies 16-bit values, eight at a time
-  __m128i sums[kChains];
-  for (auto& sum : sums) sum = _mm_setzero_si128();
-  __m128i a = _mm_set1_epi16(3);
-  const __m128i b = _mm_set1_epi16(5);
-  for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-    for (int c = 0; c < kChains; ++c) {
-      LLMRUN_UNKNOWN(a);
-      sums[c] = _mm_add_epi32(sums[c], _mm_madd_epi16(a, b));
-      LLMRUN_UNKNOWN(sums[c]);
-    }
-  }
-  for (int c = 1; c < kChains; ++c) sums[0] = _mm_add_epi32(sums[0], sums[c]);
-  *sink = static_cast<float>(_mm_cvtsi128_si32(sums[0]));
-  return 2.0 * 8 * kChains * static_cast<double>(n);
-}
-
-__attribute__((target("avx2,fma"))) double avx2_f32(int64_t n, float* sink) {
-  __m256 sums[kChains];
-  for (auto& sum : sums) sum = _mm256_set1_ps(1.0F);
-  const __m256 a = _mm256_set1_ps(0.999F);
-  const __m256 b = _mm256_set1_ps(0.001F);
-  for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-    for (int c = 0; c < kChains; ++c) {
-      sums[c] = _mm256_fmadd_ps(sums[c], a, b);
-      LLMRUN_UNKNOWN(sums[c]);
-    }
-  }
-  for (int c = 1; c < kChains; ++c) sums[0] = _mm256_add_ps(sums[0], sums[c]);
-  *sink = _mm256_cvtss_f32(sums[0]);
-  return 2.0 * 8 * kChains * static_cast<double>(n);
-}
-
-// Bytes multiplied to 16-bit pairs, pairs added to 32 bits, added to the sum.
-__attribute__((target("avx2,fma"))) double avx2_int8(int64_t n, float* sink) {
-  __m256i sums[kChains];
-  for (auto& sum : sums) sum = _mm256_setzero_si256();
-  __m256i a = _mm256_set1_epi8(3);
-  const __m256i b = _mm256_set1_epi8(5);
-  const __m256i ones = _mm256_set1_epi16(1);
-  for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-    for (int c = 0; c < kChains; ++c) {
-      LLMRUN_UNKNOWN(a);
-      const __m256i pairs = _mm256_maddubs_epi16(a, b);
-      sums[c] = _mm256_add_epi32(sums[c], _mm256_madd_epi16(pairs, ones));
-      LLMRUN_UNKNOWN(sums[c]);
-    }
-  }
-  for (int c = 1; c < kChains; ++c) sums[0] = _mm256_add_epi32(sums[0], sums[c]);
-  *sink = static_cast<float>(_mm256_cvtsi256_si32(sums[0]));
-  return 2.0 * 32 * kChains * static_cast<double>(n);
-}
-
-#undef LLMRUN_UNKNOWN
-#define LLMRUN_UNKNOWN(value) asm volatile("" : "+v"(value))  // any of the 32 registers
-
-__attribute__((target("avx512f"))) double avx512_f32(int64_t n, float* sink) {
-  __m512 sums[kChains];
-  for (auto& sum : sums) sum = _mm512_set1_ps(1.0F);
-  const __m512 a = _mm512_set1_ps(0.999F);
-  const __m512 b = _mm512_set1_ps(0.001F);
-  for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-    for (int c = 0; c < kChains; ++c) {
-      sums[c] = _mm512_fmadd_ps(sums[c], a, b);
-      LLMRUN_UNKNOWN(sums[c]);
-    }
-  }
-  for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_ps(sums[0], sums[c]);
-  float lanes[16];
-  _mm512_storeu_ps(lanes, sums[0]);
-  *sink = lanes[0];
-  return 2.0 * 16 * kChains * static_cast<double>(n);
-}
-
-__attribute__((target("avx512f,avx512bw,avx512vnni"))) double avx512_int8(int64_t n, float* sink) {
-  __m512i sums[kChains];
-  for (auto& sum : sums) sum = _mm512_setzero_si512();
-  const __m512i a = _mm512_set1_epi8(3);
-  const __m512i b = _mm512_set1_epi8(5);
-  for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-    for (int c = 0; c < kChains; ++c) {
-      sums[c] = _mm512_dpbusd_epi32(sums[c], a, b);
-      LLMRUN_UNKNOWN(sums[c]);
-    }
-  }
-  for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_epi32(sums[0], sums[c]);
-  int32_t lanes[16];
-  _mm512_storeu_si512(lanes, sums[0]);
-  *sink = static_cast<float>(lanes[0]);
-  return 2.0 * 64 * kChains * static_cast<double>(n);
-}
-
-#undef LLMRUN_UNKNOWN
+#define LLMRUN_STEP(i) "mulps %%xmm12, %%xmm" #i "\n\taddps %%xmm13, %%xmm" #i "\n\t"
+LLMRUN_PEAK_LOOP(plain_f32, LLMRUN_STEP, 2 * 4, "")
+#undef LLMRUN_STEP
+// SSE2 multiplies 16-bit values, eight at a time.
+#define LLMRUN_STEP(i) \
+  "movdqa %%xmm12, %%xmm14\n\tpmaddwd %%xmm13, %%xmm14\n\tpaddd %%xmm14, %%xmm" #i "\n\t"
+LLMRUN_PEAK_LOOP(plain_int8, LLMRUN_STEP, 2 * 8, "")
+#undef LLMRUN_STEP
+#define LLMRUN_STEP(i) "vfmadd231ps %%ymm12, %%ymm13, %%ymm" #i "\n\t"
+LLMRUN_PEAK_LOOP(avx2_f32, LLMRUN_STEP, 2 * 8, "vzeroupper")
+#undef LLMRUN_STEP
+// Bytes multiplied to 16-bit pairs, pairs added to 32 bits (by a factor of ones), then to the sum.
+#define LLMRUN_STEP(i)                                                             \
+  "vpmaddubsw %%ymm12, %%ymm13, %%ymm14\n\tvpmaddwd %%ymm13, %%ymm14, %%ymm14\n\t" \
+  "vpaddd %%ymm14, %%ymm" #i ", %%ymm" #i "\n\t"
+LLMRUN_PEAK_LOOP(avx2_int8, LLMRUN_STEP, 2 * 32, "vzeroupper")
+#undef LLMRUN_STEP
+#define LLMRUN_STEP(i) "%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm" #i "\n\t"
+LLMRUN_PEAK_LOOP(avx_vnni_int8, LLMRUN_STEP, 2 * 32, "vzeroupper")
+#undef LLMRUN_STEP
+#define LLMRUN_STEP(i) "vfmadd231ps %%zmm12, %%zmm13, %%zmm" #i "\n\t"
+LLMRUN_PEAK_LOOP(avx512_f32, LLMRUN_STEP, 2 * 16, "vzeroupper")
+#undef LLMRUN_STEP
+#define LLMRUN_STEP(i) "vpdpbusd %%zmm12, %%zmm13, %%zmm" #i "\n\t"
+LLMRUN_PEAK_LOOP(avx512_int8, LLMRUN_STEP, 2 * 64, "vzeroupper")
+#undef LLMRUN_STEP
+#undef LLMRUN_PEAK_LOOP
+#undef LLMRUN_REGISTERS
+#undef LLMRUN_CLEAR
+#undef LLMRUN_TWELVE
 
 struct Loops {
   Loop f32;
@@ -157,22 +80,19 @@ Loops loops_for(std::string_view target) {
   if (target.starts_with("avx512") && cpu.avx512f) {
     return {avx512_f32, cpu.avx512vnni && cpu.avx512bw ? avx512_int8 : avx2_int8};
   }
+  if (target == "avxvnni" && cpu.avx_vnni && cpu.fma) return {avx2_f32, avx_vnni_int8};
   if (target.starts_with("avx") && cpu.avx2 && cpu.fma) return {avx2_f32, avx2_int8};
   return {plain_f32, plain_int8};
 }
 
 // 1e9 operations per second of all threads; the best of a few tries of some 20 ms.
 double giga_per_second(ThreadPool& pool, Loop loop) {
-  std::vector<float> sinks(static_cast<size_t>(pool.n_threads()) * 16);
   std::vector<double> operations(static_cast<size_t>(pool.n_threads()));
   double best = 0;
   int64_t n = 20'000;
   for (int attempt = 0; attempt < 12; ++attempt) {
     const auto start = Clock::now();
-    pool.run([&](int index, int) {
-      const auto i = static_cast<size_t>(index);
-      operations[i] = loop(n, &sinks[i * 16]);
-    });
+    pool.run([&](int index, int) { operations[static_cast<size_t>(index)] = loop(n); });
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     double total = 0;
     for (const double each : operations) total += each;

@@ -37,7 +37,8 @@ class BenchCommand : public Command {
   BenchCommand() {
     description =
         "ppN reads a prompt of N tokens, tgN generates N tokens; @dN is with N tokens in the "
-        "context before. GB/s and Gop/s stand beside the share of what this machine reached in a "
+        "context before, xN for N answers at once. GB/s and Gop/s stand beside the share of what "
+        "this machine reached in a "
         "test of its memory and its arithmetic a moment before.";
     options.add_model_argument(&model_);
     options.add_integers("prompt", 'p', "N,...", "prompt lengths (default: 512; 0: none)", &prompt_,
@@ -46,6 +47,8 @@ class BenchCommand : public Command {
                          {0, 1 << 24});
     options.add_integers("depth", 'd', "N,...", "tokens in the context before (default: 0)",
                          &depths_, {0, 1 << 24});
+    options.add_integers("sequences", 's', "N,...", "answers decoded at once (default: 1)",
+                         &sequences_, {1, 1024});
     options.add_integer("repetitions", 'r', "N", "times each test is run (default: 5)",
                         &repetitions_, {1, 1000});
     load_.add_to(options);
@@ -60,6 +63,7 @@ class BenchCommand : public Command {
     if (!prompt_.empty()) bench_options.prompt_tokens = without_zeros(prompt_);
     if (!decode_.empty()) bench_options.decode_tokens = without_zeros(decode_);
     if (!depths_.empty()) bench_options.depths = depths_;
+    if (!sequences_.empty()) bench_options.sequences = sequences_;
     bench_options.repetitions = static_cast<int>(repetitions_);
     if (bench_options.prompt_tokens.empty() && bench_options.decode_tokens.empty()) {
       return make_error(ErrorCode::kUsage, "nothing to measure: both -p and -n are 0");
@@ -155,7 +159,7 @@ class BenchCommand : public Command {
   }
 
   std::string model_;
-  std::vector<int64_t> prompt_, decode_, depths_;
+  std::vector<int64_t> prompt_, decode_, depths_, sequences_;
   int64_t repetitions_ = 5;
   LoadFlags load_;
 };
