@@ -1,6 +1,7 @@
-// A fixed set of threads for fork/join loops that last microseconds: workers spin for a short
-// while after a job, then sleep. The calling thread takes part, and starting a job allocates
-// nothing.
+// A fixed set of threads for fork/join loops that last microseconds. A job is a number of tasks
+// that free threads take one by one; it is over when its tasks are done, so a thread that comes
+// late (asleep, or off its core) holds up nobody. Threads without work spin for a moment, then
+// sleep. The calling thread takes part, and starting a job allocates nothing.
 #pragma once
 
 #include <atomic>
@@ -9,6 +10,8 @@
 #include <thread>
 #include <type_traits>
 #include <vector>
+
+#include "base/thread_share.h"
 
 namespace llmrun {
 
@@ -23,17 +26,15 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   [[nodiscard]] int n_threads() const { return n_threads_; }
+  // Jobs that were shared with other threads so far: each is one barrier.
+  [[nodiscard]] uint64_t shared_jobs() const { return shared_jobs_; }
 
-  // Calls fn(thread_index, n_threads) once on every thread and returns when all are done.
+  // Calls fn(part, n_threads) for each part of [0, n_threads) and returns when all are done. Every
+  // thread takes one, unless one is still asleep while another has time for a second.
   template <typename Fn>
   void run(Fn&& fn) {
-    if (n_threads_ == 1) {
-      fn(0, 1);
-      return;
-    }
-    run_job([](void* context, int index,
-               int n) { (*static_cast<std::remove_reference_t<Fn>*>(context))(index, n); },
-            const_cast<void*>(static_cast<const void*>(&fn)));
+    const int n = n_threads_;
+    parallel_for(n, [&fn, n](int64_t part) { fn(static_cast<int>(part), n); });
   }
 
   // Calls fn(task) for each task of [0, n_tasks); a thread takes the next one when it is free.
@@ -45,33 +46,55 @@ class ThreadPool {
   // The same with fn(task, thread_index), for tasks that use memory of their thread.
   template <typename Fn>
   void parallel_for_indexed(int64_t n_tasks, Fn&& fn) {
-    if (n_threads_ == 1 || n_tasks <= 1) {
-      for (int64_t task = 0; task < n_tasks; ++task) fn(task, 0);
+    if (n_tasks > 1 && n_threads_ > 1) {
+      run_job(
+          n_tasks,
+          [](void* context, int64_t task, int thread_index) {
+            (*static_cast<std::remove_reference_t<Fn>*>(context))(task, thread_index);
+          },
+          const_cast<void*>(static_cast<const void*>(&fn)));
       return;
     }
-    std::atomic<int64_t> next{0};
-    run([&](int thread_index, int) {
-      for (int64_t task = next.fetch_add(1, std::memory_order_relaxed); task < n_tasks;
-           task = next.fetch_add(1, std::memory_order_relaxed)) {
-        fn(task, thread_index);
-      }
-    });
+    for (int64_t task = 0; task < n_tasks; ++task) fn(task, 0);
   }
 
  private:
-  using JobFunction = void (*)(void* context, int thread_index, int n_threads);
-  void run_job(JobFunction function, void* context);
+  using JobFunction = void (*)(void* context, int64_t task, int thread_index);
+  struct Job {
+    JobFunction function = nullptr;
+    void* context = nullptr;
+    int64_t first_task = 0;  // jobs of more than kMaxTasks tasks run as several
+    uint32_t n_tasks = 0;
+  };
+
+  void run_job(int64_t n_tasks, JobFunction function, void* context);
+  void share_job(const Job& job);
+  void wait_for_tasks(uint32_t n_tasks);
+  bool take_task(uint32_t* left);
+  void work(int thread_index, int64_t* preemptions_seen);
   void worker(int index);
+  bool spin_for_task() const;
+  void sleep_until_called(int index);
+  void count_preemptions(int64_t* seen);
 
   const int n_threads_;
-  JobFunction function_ = nullptr;
-  void* context_ = nullptr;
+  ThreadShare share_;  // used by the caller only
+  uint64_t shared_jobs_ = 0;
   std::vector<std::thread> workers_;
-  // Each on a cache line of its own: the first is written by the caller, the second by workers.
-  alignas(64) std::atomic<uint32_t> generation_{0};  // counts jobs; the workers wait on it
+  // Read only by threads that hold a task of it, or by the caller.
+  Job job_;
+  // Each on a cache line of its own. The number of the job in the upper half, its tasks that
+  // nobody has taken yet in the lower: so that a thread that comes late cannot take a task of
+  // another job for one of its own.
+  alignas(64) std::atomic<uint64_t> ticket_{0};
+  alignas(64) std::atomic<uint32_t> done_{0};  // tasks of this job that are done
+  std::atomic<bool> caller_sleeps_{false};
+  std::atomic<int64_t> preemptions_{0};         // of workers, seen at slow moments only
+  alignas(64) std::atomic<uint32_t> calls_{0};  // changes when sleepers are to look for work
+  std::atomic<uint32_t> parked_calls_{0};       // the same, for workers beyond active_
+  std::atomic<uint32_t> sleepers_{0};           // among the active ones
+  std::atomic<int> active_;                     // threads that take part
   std::atomic<bool> stop_{false};
-  alignas(64) std::atomic<uint32_t> pending_{0};  // workers still busy; the caller waits on it
-  std::atomic<uint32_t> sleepers_{0};             // workers asleep, or about to be
 };
 
 }  // namespace llmrun
