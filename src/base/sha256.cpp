@@ -1,10 +1,12 @@
-// SHA-256 by OpenSSL, which uses the CPU's SHA instructions where there are any.
+// SHA-256 by OpenSSL, which uses the CPU's SHA instructions where there are any. Through its older
+// interface, because the newer one does not show the state.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/sha256.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -12,38 +14,46 @@
 
 namespace llmrun {
 
-struct Sha256::State {
-  State() : digest(EVP_MD_CTX_new()) {
-    ok = digest != nullptr && EVP_DigestInit_ex(digest, EVP_sha256(), nullptr) == 1;
-  }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-  ~State() { EVP_MD_CTX_free(digest); }
-
-  EVP_MD_CTX* digest;
-  bool ok = false;
+struct Sha256::Context {
+  SHA256_CTX hash = {};
+  bool ok = SHA256_Init(&hash) == 1;
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) {}
+Sha256::Sha256() : context_(std::make_unique<Context>()) {}
+
+Sha256::Sha256(const Sha256State& state, uint64_t n_bytes) : Sha256() {
+  std::copy(state.begin(), state.end(), context_->hash.h);
+  const uint64_t n_bits = n_bytes * 8;
+  context_->hash.Nl = static_cast<SHA_LONG>(n_bits);
+  context_->hash.Nh = static_cast<SHA_LONG>(n_bits >> 32);
+  context_->ok = context_->ok && n_bytes % kBlockBytes == 0;
+}
+
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 Sha256::~Sha256() = default;
 
 void Sha256::update(std::span<const std::byte> bytes) {
-  if (state_ == nullptr || !state_->ok) return;
-  state_->ok = EVP_DigestUpdate(state_->digest, bytes.data(), bytes.size()) == 1;
+  if (context_ == nullptr || !context_->ok) return;
+  context_->ok = SHA256_Update(&context_->hash, bytes.data(), bytes.size()) == 1;
 }
 
 Result<std::string> Sha256::finish() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned length = 0;
-  const bool ok = state_ != nullptr && state_->ok &&
-                  EVP_DigestFinal_ex(state_->digest, digest.data(), &length) == 1;
-  state_.reset();
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  const bool ok =
+      context_ != nullptr && context_->ok && SHA256_Final(digest.data(), &context_->hash) == 1;
+  context_.reset();
   if (!ok) return make_error(ErrorCode::kInternal, "OpenSSL cannot compute a SHA-256 checksum");
   std::string hex;
-  for (unsigned i = 0; i < length; ++i) hex += fmt::format("{:02x}", digest[i]);
+  for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
   return hex;
+}
+
+std::optional<Sha256State> Sha256::state() const {
+  if (context_ == nullptr || !context_->ok || context_->hash.num != 0) return std::nullopt;
+  Sha256State state{};
+  std::copy(std::begin(context_->hash.h), std::end(context_->hash.h), state.begin());
+  return state;
 }
 
 Result<std::string> sha256_hex(std::span<const std::byte> bytes) {

