@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "chat/go_template/conversation.h"
+#include "chat/go_template/interpreter.h"
+#include "chat/go_template/parser.h"
 #include "chat/jinja/interpreter.h"
 #include "chat/jinja/json.h"
 #include "chat/jinja/parser.h"
@@ -260,7 +263,8 @@ bool has_tool_calls(const std::vector<Message>& messages) {
 }  // namespace
 
 Result<ChatTemplate> ChatTemplate::compile(std::string_view source, std::string_view name,
-                                           const TemplateLimits& limits) {
+                                           const TemplateLimits& limits,
+                                           TemplateLanguage language) {
   const std::string where = fmt::format("chat template of {}", name);
   if (source.size() > limits.max_source_bytes) {
     return with_context(
@@ -271,19 +275,32 @@ Result<ChatTemplate> ChatTemplate::compile(std::string_view source, std::string_
               ""},
         where);
   }
-  auto parsed = jinja::parse_template(source);
-  if (!parsed) return with_context(parsed.error(), where);
   ChatTemplate result;
+  if (language == TemplateLanguage::kGo) {
+    auto parsed = go_template::parse_template(source);
+    if (!parsed) return with_context(parsed.error(), where);
+    result.go_ =
+        std::make_shared<const go_template::ChatForm>(go_template::chat_form(std::move(*parsed)));
+  } else {
+    auto parsed = jinja::parse_template(source);
+    if (!parsed) return with_context(parsed.error(), where);
+    result.template_ = std::move(*parsed);
+  }
   result.name_ = std::string(name);
   result.source_ = std::string(source);
   result.limits_ = limits;
-  result.template_ = std::move(*parsed);
   return result;
 }
 
 // Templates differ in what they expect, and do not say so. The usual form is tried first; when it
 // fails, or when the outcome shows that the template expected the other one, that is tried.
 Result<RenderedText> ChatTemplate::render(const RenderInput& input) const {
+  if (go_ != nullptr) {
+    auto rendered = go_template::render_conversation(*go_, input, limits_,
+                                                     input.now ? *input.now : local_time());
+    if (rendered) return rendered;
+    return with_context(rendered.error(), fmt::format("chat template of {}", name_));
+  }
   const std::string_view thinking_name = thinking_field(source_);
   Shape shape;
   Attempt best = attempt(*template_, limits_, input, shape, thinking_name);
@@ -307,12 +324,27 @@ Result<RenderedText> ChatTemplate::render(const RenderInput& input) const {
 }
 
 Result<RenderedText> ChatTemplate::render_json(const JsonRenderInput& input) const {
+  if (go_ != nullptr) return render_go_json(input);
   Render render(*template_, limits_, input.now ? *input.now : local_time());
   const auto run = [&]() -> Result<RenderedText> {
     LLMRUN_TRY(render.set_text("bos_token", input.bos_token));
     LLMRUN_TRY(render.set_text("eos_token", input.eos_token));
     LLMRUN_TRY(render.set_all(input.case_json, "the template input"));
     return render.run();
+  };
+  Result<RenderedText> result = run();
+  if (result) return result;
+  return with_context(result.error(), fmt::format("chat template of {}", name_));
+}
+
+Result<RenderedText> ChatTemplate::render_go_json(const JsonRenderInput& input) const {
+  const auto run = [&]() -> Result<RenderedText> {
+    LLMRUN_ASSIGN(const go_template::Value data,
+                  go_template::parse_json(input.case_json, "the template input"));
+    go_template::Interpreter interpreter(*go_->source, limits_,
+                                         input.now ? *input.now : local_time());
+    LLMRUN_TRY(interpreter.run(go_->source->body, data));
+    return interpreter.take();
   };
   Result<RenderedText> result = run();
   if (result) return result;

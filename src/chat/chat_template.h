@@ -1,6 +1,7 @@
-// A model's chat template (Jinja text that ships with the model), compiled once and rendered for
-// each conversation. The result says which bytes came from the template and which from the
-// conversation, so that special tokens spelled by a user are never parsed as special.
+// A model's chat template (Jinja text that ships with the model, or the Go text of a model's
+// template layer), compiled once and rendered for each conversation. The result says which bytes
+// came from the template and which from the conversation, so that special tokens spelled by a user
+// are never parsed as special.
 #pragma once
 
 #include <cstddef>
@@ -45,6 +46,9 @@ struct TemplateLimits {
 struct RenderInput {
   std::vector<Message> messages;
   std::string tools_json;  // a JSON array of tools as in the OpenAI API; empty: none
+  // What comes after the text to be written; the last message is what comes before. Only Go
+  // templates know it; empty: none.
+  std::string suffix;
   bool add_generation_prompt = true;
   std::string bos_token;  // the text of the model's tokens; trusted
   std::string eos_token;
@@ -61,8 +65,16 @@ struct JsonRenderInput {
   std::optional<std::tm> now;
 };
 
+enum class TemplateLanguage : uint8_t { kJinja, kGo };
+// Jinja unless the text has no {% and what is inside of {{ }} can only be Go: a field that begins
+// with a dot, a block keyword, a variable with a dollar sign.
+TemplateLanguage guess_template_language(std::string_view source);
+
 namespace jinja {
 class Template;
+}
+namespace go_template {
+struct ChatForm;
 }
 
 // Immutable after compile(); render() may run on several threads at once.
@@ -71,8 +83,11 @@ class ChatTemplate {
   // `name` stands in error messages ("chat template of qwen2.5"). Errors: kBadModel with line and
   // column.
   static Result<ChatTemplate> compile(std::string_view source, std::string_view name,
-                                      const TemplateLimits& limits = {});
+                                      const TemplateLimits& limits = {},
+                                      TemplateLanguage language = TemplateLanguage::kJinja);
 
+  // A Go template itself decides whether the answer's beginning follows: it is always rendered up
+  // to there, and add_generation_prompt, bos_token and eos_token mean nothing to it.
   // Errors: kUsage when the template itself refuses the conversation (raise_exception; its words
   // are in the message), kBadModel when the template is wrong or exceeds a limit.
   Result<RenderedText> render(const RenderInput& input) const;
@@ -83,11 +98,13 @@ class ChatTemplate {
 
  private:
   ChatTemplate() = default;
+  Result<RenderedText> render_go_json(const JsonRenderInput& input) const;
 
   std::string name_;
   std::string source_;
   TemplateLimits limits_;
-  std::shared_ptr<const jinja::Template> template_;
+  std::shared_ptr<const jinja::Template> template_;  // of Jinja
+  std::shared_ptr<const go_template::ChatForm> go_;  // of Go
 };
 
 // "2026-01-02T03:04:05" (or with a blank, or only the date) as a broken-down time for `now`.
