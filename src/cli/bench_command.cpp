@@ -13,12 +13,32 @@
 namespace llmrun::cli {
 namespace {
 
-Json peak_json(const MachinePeak& peak) {
-  return {{"target", peak.target},
-          {"threads", peak.threads},
-          {"read_gigabytes_per_second", peak.read_gigabytes_per_second},
-          {"int8_gigaops_per_second", peak.int8_gigaops_per_second},
-          {"f32_gigaflops_per_second", peak.f32_gigaflops_per_second}};
+Json peaks_json(const std::vector<MachinePeak>& peaks) {
+  Json out = Json::array();
+  for (const MachinePeak& peak : peaks) {
+    out.push_back({{"target", peak.target},
+                   {"threads", peak.threads},
+                   {"read_gigabytes_per_second", peak.read_gigabytes_per_second},
+                   {"int8_gigaops_per_second", peak.int8_gigaops_per_second},
+                   {"f32_gigaflops_per_second", peak.f32_gigaflops_per_second}});
+  }
+  return out;
+}
+
+std::string rate(double value) { return value > 0 ? fmt::format("{:.1f}", value) : ""; }
+
+std::string peaks_table(const std::vector<MachinePeak>& peaks) {
+  TextTable machine;
+  machine.add_column("MACHINE");
+  for (const char* title : {"THREADS", "READ GB/S", "INT8 GOP/S", "F32 GFLOP/S"}) {
+    machine.add_column(title, Align::kRight);
+  }
+  for (const MachinePeak& peak : peaks) {
+    machine.add_row({peak.target, fmt::format("{}", peak.threads),
+                     rate(peak.read_gigabytes_per_second), rate(peak.int8_gigaops_per_second),
+                     rate(peak.f32_gigaflops_per_second)});
+  }
+  return machine.text();
 }
 
 Json result_json(const BenchResult& result) {
@@ -39,8 +59,9 @@ class BenchCommand : public Command {
         "ppN reads a prompt of N tokens, tgN generates N tokens; @dN is with N tokens in the "
         "context before, xN for N answers at once. GB/s and Gop/s stand beside the share of what "
         "this machine reached in a "
-        "test of its memory and its arithmetic a moment before.";
-    options.add_model_argument(&model_);
+        "test of its memory and its arithmetic a moment before. Without MODEL only the machine is "
+        "measured.";
+    options.add_model_argument(&model_).required = false;
     options.add_integers("prompt", 'p', "N,...", "prompt lengths (default: 512; 0: none)", &prompt_,
                          {0, 1 << 24});
     options.add_integers("decode", 'n', "N,...", "answer lengths (default: 128; 0: none)", &decode_,
@@ -65,14 +86,13 @@ class BenchCommand : public Command {
     if (!depths_.empty()) bench_options.depths = depths_;
     if (!sequences_.empty()) bench_options.sequences = sequences_;
     bench_options.repetitions = static_cast<int>(repetitions_);
+    if (model_.empty()) return measure_only_the_machine();
     if (bench_options.prompt_tokens.empty() && bench_options.decode_tokens.empty()) {
       return make_error(ErrorCode::kUsage, "nothing to measure: both -p and -n are 0");
     }
     LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
-    note("measuring the machine");
-    const std::vector<MachinePeak> peaks = measure_machine(static_cast<int>(load_.threads));
-    if (peaks.empty()) return make_error(ErrorCode::kInternal, "the machine could not be measured");
+    LLMRUN_ASSIGN(const std::vector<MachinePeak> peaks, measure());
     const auto results =
         bench(model, bench_options, chosen(peaks), [this](std::string_view what) { note(what); });
     clear_note();
@@ -86,6 +106,30 @@ class BenchCommand : public Command {
   }
 
  private:
+  [[nodiscard]] Result<std::vector<MachinePeak>> measure() const {
+    note("measuring the machine");
+    std::vector<MachinePeak> peaks = measure_machine(static_cast<int>(load_.threads));
+    if (peaks.empty()) return make_error(ErrorCode::kInternal, "the machine could not be measured");
+    return peaks;
+  }
+
+  [[nodiscard]] Result<void> measure_only_the_machine() const {
+    for (const char* option : {"prompt", "decode", "depth", "sequences", "repetitions"}) {
+      if (options.given(option)) {
+        return make_error(ErrorCode::kUsage, "--{} has no effect without a model", option);
+      }
+    }
+    LLMRUN_ASSIGN(const std::vector<MachinePeak> peaks, measure());
+    clear_note();
+    if (json) {
+      const Json out = {{"machine", peaks_json(peaks)}};
+      print_json_text(to_text(out, 2), to_text(out));
+    } else {
+      print("{}", peaks_table(peaks));
+    }
+    return {};
+  }
+
   static std::vector<int64_t> without_zeros(const std::vector<int64_t>& numbers) {
     std::vector<int64_t> kept;
     for (const int64_t number : numbers) {
@@ -118,9 +162,8 @@ class BenchCommand : public Command {
                 {"file", model.info().path.string()},
                 {"device", model.device()},
                 {"results", Json::array()},
-                {"machine", Json::array()}};
+                {"machine", peaks_json(peaks)}};
     for (const BenchResult& result : results) out["results"].push_back(result_json(result));
-    for (const MachinePeak& peak : peaks) out["machine"].push_back(peak_json(peak));
     print_json_text(to_text(out, 2), to_text(out));
   }
 
@@ -135,7 +178,6 @@ class BenchCommand : public Command {
     for (const char* title : {"TOK/S", "+/-", "GB/S", "OF BANDWIDTH", "GOP/S", "OF PEAK"}) {
       table.add_column(title, Align::kRight);
     }
-    const auto rate = [](double value) { return value > 0 ? fmt::format("{:.1f}", value) : ""; };
     const auto share = [](double value) {
       return value > 0 ? fmt::format("{:.0f} %", 100 * value) : "";
     };
@@ -145,17 +187,7 @@ class BenchCommand : public Command {
                      share(result.share_of_bandwidth), rate(result.gigaops_per_second),
                      share(result.share_of_peak)});
     }
-    TextTable machine;
-    machine.add_column("MACHINE");
-    for (const char* title : {"THREADS", "READ GB/S", "INT8 GOP/S", "F32 GFLOP/S"}) {
-      machine.add_column(title, Align::kRight);
-    }
-    for (const MachinePeak& peak : peaks) {
-      machine.add_row({peak.target, fmt::format("{}", peak.threads),
-                       rate(peak.read_gigabytes_per_second), rate(peak.int8_gigaops_per_second),
-                       rate(peak.f32_gigaflops_per_second)});
-    }
-    print("{}\n{}", table.text(), machine.text());
+    print("{}\n{}", table.text(), peaks_table(peaks));
   }
 
   std::string model_;

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/api_fixture.h"
+#include "llmrun/tools.h"
 #include "paths.h"
 
 namespace llmrun {
@@ -80,7 +81,12 @@ Json read_json(const std::filesystem::path& path) {
   return Json::parse(file, nullptr, false);
 }
 
-void compare(const std::string& name) {
+// A CPU target and the name of a model without its ending.
+using Case = std::tuple<std::string, std::string>;
+class Accuracy : public testing::TestWithParam<Case> {};
+
+TEST_P(Accuracy, IsNotFurtherFromTheTruthThanThePeer) {
+  const auto& [target, name] = GetParam();
   LLMRUN_REAL_MODEL(path, name + ".gguf");
   const auto folder = std::filesystem::path(tests::kSharedDir) / "golden/real";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "skipped: no ../shared";
@@ -88,7 +94,14 @@ void compare(const std::string& name) {
   const Json peer = read_json(folder / (name + ".llamacpp.json"));
   ASSERT_TRUE(truth.is_object() && peer.is_object());
 
-  const Model model = must(Model::open(path));
+  LoadOptions load;
+  load.cpu_target = target;
+  for (const CpuTargetInfo& info : describe_machine().targets) {
+    if (info.name == target && !info.available) {
+      GTEST_SKIP() << "skipped: this machine lacks " << info.missing;
+    }
+  }
+  const Model model = must(Model::open(path, load));
   ContextOptions options;
   options.context_tokens = 1024;
   options.logits_rows = 64;
@@ -113,11 +126,23 @@ void compare(const std::string& name) {
   EXPECT_GE(ours.agreement(), theirs.agreement());
 }
 
-TEST(Accuracy, SmolLm2) { compare("SmolLM2-135M-Instruct.Q4_1"); }
-TEST(Accuracy, Gemma3) { compare("gemma-3-270m-q4_k_m"); }
+std::vector<std::string> all_targets() {
+  std::vector<std::string> names;
+  for (const CpuTargetInfo& info : describe_machine().targets) names.push_back(info.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(AllTargets, Accuracy,
+                         testing::Combine(testing::ValuesIn(all_targets()),
+                                          testing::Values("SmolLM2-135M-Instruct.Q4_1",
+                                                          "gemma-3-270m-q4_k_m")),
+                         [](const testing::TestParamInfo<Case>& tested) {
+                           return std::get<0>(tested.param) +
+                                  (std::get<1>(tested.param)[0] == 'S' ? "_SmolLm2" : "_Gemma3");
+                         });
 
 // The texts give the token ids that the references were computed on.
-TEST(Accuracy, TokensAreThoseOfTheReference) {
+TEST(AccuracyTexts, TokensAreThoseOfTheReference) {
   const auto folder = std::filesystem::path(tests::kSharedDir) / "golden/real";
   for (const std::string name : {"SmolLM2-135M-Instruct.Q4_1", "gemma-3-270m-q4_k_m"}) {
     LLMRUN_REAL_MODEL(path, name + ".gguf");

@@ -11,6 +11,8 @@ constexpr Shape kShapes[] = {
     {"llama-1b", "llama", 16, 2048, 8192, 32, 8, 64, 128256, true, false, false},
     {"llama-7b", "llama", 32, 4096, 11008, 32, 32, 128, 32000, false, false, false},
     {"mistral-7b", "llama", 32, 4096, 14336, 32, 8, 128, 32768, false, false, false},
+    {"tiny", "llama", 2, 256, 512, 4, 2, 64, 512, false, false, false},
+    {"tiny-moe", "qwen3moe", 2, 256, 256, 4, 2, 64, 512, false, false, true, 8, 2},
     // Six of the 48 layers of Qwen3-30B-A3B.
     {"qwen3-moe-6", "qwen3moe", 6, 2048, 768, 32, 4, 128, 32000, false, false, true, 128, 8},
 };

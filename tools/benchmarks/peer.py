@@ -1,0 +1,147 @@
+"""llama.cpp beside llmrun: the PyPI package llama-cpp-python, built from source for this machine.
+
+It runs with both of its weight layouts (repacked, and as in the file); the better one counts.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from . import models
+
+# Runs in a process of its own: argv is the model, threads, repack (0 or 1) and the tests as JSON;
+# prints {test: value}. What Python itself takes to start is not counted.
+SCRIPT = r"""
+import ctypes, json, resource, sys, time
+import llama_cpp as lc
+path, threads, repack, tests = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
+quiet = lc.llama_log_callback(lambda level, text, data: None)
+lc.llama_log_set(quiet, None)
+lc.llama_backend_init()
+start = time.perf_counter()
+params = lc.llama_model_default_params()
+if not repack:
+    params.use_extra_bufts = False
+model = lc.llama_model_load_from_file(path.encode(), params)
+vocab = lc.llama_model_get_vocab(model)
+n_vocab = lc.llama_vocab_n_tokens(vocab)
+
+def new_context(n_tokens, n_sequences):
+    options = lc.llama_context_default_params()
+    options.n_ctx = n_tokens * n_sequences + 64
+    options.n_seq_max = n_sequences
+    options.kv_unified = n_sequences == 1
+    options.n_batch = options.n_ubatch = 512
+    options.n_threads = options.n_threads_batch = threads
+    return lc.llama_init_from_model(model, options)
+
+def decode(context, rows):
+    batch = lc.llama_batch_init(len(rows), 0, 1)
+    batch.n_tokens = len(rows)
+    for i, (token, position, sequence, logits) in enumerate(rows):
+        batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, position, 1
+        batch.seq_id[i][0], batch.logits[i] = sequence, logits
+    assert lc.llama_decode(context, batch) == 0
+    lc.llama_batch_free(batch)
+
+def token(i):
+    return (i * 7919) % (n_vocab - 10) + 5
+
+def read(context, first, n, sequence=0):
+    for at in range(first, first + n, 512):
+        end = min(at + 512, first + n)
+        decode(context, [(token(i), i, sequence, i + 1 == first + n) for i in range(at, end)])
+
+def speed(kind, n, depth, sequences):
+    context = new_context(depth + n, sequences)
+    memory = lc.llama_get_memory(context)
+    for attempt in range(2):  # the first warms up
+        lc.llama_memory_clear(memory, True)
+        for sequence in range(sequences):
+            read(context, 0, depth, sequence)
+        lc.llama_synchronize(context)
+        begin = time.perf_counter()
+        if kind == "pp":
+            read(context, depth, n)
+        else:
+            for i in range(depth, depth + (min(n, 16) if attempt == 0 else n)):
+                decode(context, [(token(i), i, s, True) for s in range(sequences)])
+                lc.llama_get_logits_ith(context, 0)
+        lc.llama_synchronize(context)
+        seconds = time.perf_counter() - begin
+    lc.llama_free(context)
+    return n * sequences / seconds
+
+def first_token():
+    context = new_context(512, 1)
+    ids = (lc.llama_token * 64)()
+    text = sys.argv[5].encode()
+    n = lc.llama_tokenize(vocab, text, len(text), ids, 64, True, True)
+    decode(context, [(ids[i], i, 0, i + 1 == n) for i in range(n)])
+    lc.llama_get_logits_ith(context, -1)
+    return time.perf_counter() - start
+
+if tests == "first":
+    print(json.dumps({"first": first_token(),
+                      "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+else:
+    print(json.dumps({name: speed(*shape) for name, shape in tests.items()}))
+"""
+
+
+def install(folder):
+    """A virtual environment with the package, compiled with this machine's instructions."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = os.path.join(folder, "bin/python")
+    environment = {**os.environ, "CMAKE_ARGS": "-DGGML_NATIVE=ON"}
+    subprocess.run([python, "-m", "pip", "install", "--no-binary", "llama-cpp-python",
+                    "llama-cpp-python"], check=True, env=environment)
+    print(f"tools/bench compare --python {python}")
+    return 0
+
+
+def run_peer(args, path, repack, tests):
+    out = subprocess.run([args.python, "-c", SCRIPT, path, str(args.threads), str(int(repack)),
+                          json.dumps(tests), models.NINE_TOKENS],
+                         check=True, capture_output=True, text=True).stdout
+    return json.loads(out.splitlines()[-1])
+
+
+def compare(name, args):
+    """{test: {program: Sample}} after all rounds, llmrun and the peer in turn, test by test."""
+    path = models.path_of(name)
+    results = {}
+    for test in models.tests_for(args, path):
+        ours = {}
+        peers = {layout: models.Sample("s" if test == "first" else "tok/s")
+                 for layout in ("repacked", "as in the file")}
+        only = argparse_like(args, test)
+        for i in range(args.rounds):
+            steps = [lambda: models.measure(path, only, ours)]
+            for layout, sample in peers.items():
+                steps.append(lambda layout=layout, sample=sample: sample_peer(
+                    args, path, layout, test, sample))
+            for step in steps if i % 2 == 0 else steps[::-1]:
+                step()
+        better = min if test == "first" else max
+        best = better(peers, key=lambda layout: statistics.median(peers[layout].values))
+        results[test] = {"llmrun": ours[test], "llama.cpp": peers[best], "layout": best}
+    return results
+
+
+def argparse_like(args, test):
+    """The same options for one test."""
+    copy = type(args)(**vars(args))
+    copy.tests = test
+    return copy
+
+
+def sample_peer(args, path, layout, test, sample):
+    if test == "first":
+        result = run_peer(args, path, layout == "repacked", "first")
+        sample.peak_bytes.append(result["bytes"])
+        sample.values.append(result["first"])
+    else:
+        result = run_peer(args, path, layout == "repacked", {test: models.parse_test(test)})
+        sample.values.append(result[test])
