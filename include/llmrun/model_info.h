@@ -77,6 +77,9 @@ struct ContextOptions {
   int64_t context_tokens =
       0;  // per conversation; 0: the model's own, at most kDefaultContextTokens
   int64_t max_sequences = 1;
+  // Tokens that the conversations hold together, at least context_tokens; when they need more, the
+  // one that came last waits. 0: max_sequences times context_tokens.
+  int64_t pool_tokens = 0;
   int64_t batch_tokens = 512;  // prompt tokens read in one pass
   std::string k_type = "f16";  // f32, f16, bf16, fp8, int8
   std::string v_type = "f16";

@@ -90,6 +90,10 @@ Result<runtime::ContextOptions> context_options(const ContextOptions& options,
                                 : kDefaultContextTokens;
   }
   wanted.max_sequences = options.max_sequences;
+  wanted.pool_tokens = options.pool_tokens;
+  // A chat goes on from its last answer or the last question; with more sequences, from more texts.
+  constexpr int64_t kMostKeptEnds = 8;
+  wanted.kept_ends = std::min(kMostKeptEnds, 1 + options.max_sequences);
   if (!spec.head.output.declared()) {  // such a model can only be used for vectors
     wanted.pooling = spec.embedding_head.pooling.value_or(Pooling::kMean);
   }

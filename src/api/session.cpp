@@ -19,6 +19,8 @@ std::string_view to_string(StopReason reason) {
       return "context";
     case StopReason::kCancelled:
       return "cancelled";
+    case StopReason::kLoop:
+      return "loop";
   }
   return "unknown";
 }

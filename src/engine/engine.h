@@ -38,9 +38,11 @@ class Engine {
   Result<void> logits(std::span<const TokenId> tokens, const LogitsCallback& on_rows,
                       const std::atomic<bool>& cancelled);
 
-  // Forgets the conversations that are not running.
-  void clear() { scheduler_.slots().clear(); }
-  [[nodiscard]] int64_t cached_tokens() const { return scheduler_.slots().held_tokens(); }
+  // Forgets all texts that are not running.
+  void clear() { scheduler_.cache().clear(); }
+  [[nodiscard]] int64_t cached_tokens() const { return scheduler_.cache().held_tokens(); }
+  // How often a sequence had to give its pages back for a while.
+  [[nodiscard]] int64_t n_preempted() const { return scheduler_.n_preempted(); }
   [[nodiscard]] runtime::Context& context() { return context_; }
 
  private:

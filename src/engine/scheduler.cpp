@@ -7,48 +7,150 @@
 
 namespace llmrun::engine {
 
+void Scheduler::add(Sequence& sequence) {
+  sequence.set_order(n_added_++);
+  waiting_.push_back(&sequence);
+}
+
 void Scheduler::release_done() {
   std::erase_if(waiting_, [](const Sequence* sequence) { return sequence->done(); });
   std::erase_if(running_, [this](Sequence* sequence) {
     if (!sequence->done()) return false;
-    slots_.release(*sequence->slot());
+    cache_.close(sequence->lease(), sequence->run_tokens());
     return true;
   });
 }
 
-void Scheduler::add_chunk(Sequence& sequence, int64_t room) {
+// ---- admission
+// -----------------------------------------------------------------------------------
+
+// Whether the pool has pages for all that the sequence is to read, beside what the running ones
+// still have to read, and for the next page of everybody's answer.
+bool Scheduler::may_start(const Sequence& sequence, const PrefixCache::Found& found) const {
+  if (running_.empty()) return true;  // one sequence always fits
+  const int64_t context_tokens = context_.options().context_tokens;
+  const auto pages_soon = [context_tokens](const Sequence& each) {
+    const auto n_tokens = static_cast<int64_t>(each.tokens().size());
+    return runtime::pages_for(std::min(context_tokens, n_tokens + kernels::kPageTokens));
+  };
+  int64_t needed = pages_soon(sequence) - found.n_whole_pages();
+  for (const Sequence* running : running_) {
+    const auto n_run = static_cast<int64_t>(running->run_tokens().size());
+    needed += pages_soon(*running) - runtime::pages_for(n_run);
+  }
+  return needed <= cache_.available_pages() - found.n_idle_pages;
+}
+
+// Whether a running sequence is about to read more of what this one begins with than is known yet:
+// waiting for it saves reading the same twice.
+bool Scheduler::is_being_read(const Sequence& sequence, const PrefixCache::Found& found) const {
+  return std::any_of(running_.begin(), running_.end(), [&](const Sequence* running) {
+    const auto n_run = static_cast<int64_t>(running->run_tokens().size());
+    const auto common = static_cast<int64_t>(common_prefix(sequence.tokens(), running->tokens()));
+    const int64_t shareable = std::min(common, static_cast<int64_t>(sequence.tokens().size()) - 1) /
+                              kernels::kPageTokens * kernels::kPageTokens;
+    return n_run < shareable && found.n_tokens < shareable;
+  });
+}
+
+Result<void> Scheduler::admit() {
+  const auto n_most = static_cast<size_t>(context_.options().max_sequences);
+  while (!waiting_.empty() && running_.size() < n_most) {
+    Sequence& sequence = *waiting_.front();
+    const PrefixCache::Found found = cache_.find(sequence.tokens());
+    if (!may_start(sequence, found) || is_being_read(sequence, found)) break;
+    waiting_.pop_front();
+    auto lease = cache_.open(found, sequence.tokens());
+    if (!lease) {
+      sequence.fail(lease.error());
+      return tl::unexpected(lease.error());
+    }
+    sequence.start(std::move(*lease), found.match);
+    running_.push_back(&sequence);
+    // One that was shifted came before others that run already.
+    std::sort(running_.begin(), running_.end(),
+              [](const Sequence* a, const Sequence* b) { return a->order() < b->order(); });
+  }
+  return {};
+}
+
+// ---- the batch
+// -----------------------------------------------------------------------------------
+
+void Scheduler::share_out() {
+  const runtime::ContextOptions& options = context_.options();
+  int64_t room = options.batch_tokens;
+  int64_t rows = options.logits_rows > 0 ? options.logits_rows : options.batch_tokens;
+  n_tokens_.assign(running_.size(), 0);
+  for (const bool decodes : {true, false}) {
+    for (size_t i = 0; i < running_.size(); ++i) {
+      const Sequence& sequence = *running_[i];
+      const auto pending = static_cast<int64_t>(sequence.pending().size());
+      if ((pending == 1) != decodes || room <= 0) continue;
+      const auto n_run = static_cast<int64_t>(sequence.run_tokens().size());
+      int64_t n =
+          std::min({pending, room, PrefixCache::room_to_next_stop(sequence.lease(), n_run)});
+      if (n == pending && rows-- <= 0) n = pending - 1;  // no row is left for its last token
+      n_tokens_[i] = n;
+      room -= n;
+    }
+  }
+}
+
+void Scheduler::requeue(size_t running_index) {
+  Sequence* const sequence = running_[running_index];
+  cache_.close(sequence->lease(), sequence->run_tokens());
+  sequence->pause();
+  running_.erase(running_.begin() + static_cast<ptrdiff_t>(running_index));
+  const auto later = std::find_if(waiting_.begin(), waiting_.end(), [&](const Sequence* waiting) {
+    return waiting->order() > sequence->order();
+  });
+  waiting_.insert(later, sequence);
+}
+
+void Scheduler::preempt_last() {
+  requeue(running_.size() - 1);
+  n_tokens_.pop_back();
+  ++n_preempted_;
+}
+
+void Scheduler::add_chunk(Sequence& sequence, int64_t n_tokens) {
   const auto pending = sequence.pending();
-  const size_t n = std::min(pending.size(), static_cast<size_t>(room));
+  const auto n = static_cast<size_t>(n_tokens);
   // Only the last token of all that is pending has a successor to be drawn.
   const bool is_last = n == pending.size();
-  batch_.chunks.push_back({sequence.slot()->sequence, pending.first(n),
+  batch_.chunks.push_back({sequence.lease().sequence, pending.first(n),
                            is_last ? runtime::WantedLogits::kLast : runtime::WantedLogits::kNone});
   in_batch_.push_back(&sequence);
 }
 
 Result<const runtime::Batch*> Scheduler::next() {
   release_done();
-  while (!waiting_.empty() && slots_.any_free()) {
-    Sequence& sequence = *waiting_.front();
-    waiting_.pop_front();
-    auto slot = slots_.acquire(sequence.prompt());
-    if (!slot) {
-      sequence.fail(slot.error());
-      return tl::unexpected(slot.error());
-    }
-    sequence.start(**slot);
-    running_.push_back(&sequence);
-  }
+  LLMRUN_TRY(admit());
   batch_.chunks.clear();
   in_batch_.clear();
-  int64_t room = context_.options().batch_tokens;
-  for (const bool decodes : {true, false}) {
-    for (Sequence* sequence : running_) {
-      if (room <= 0) break;
-      if ((sequence->pending().size() == 1) != decodes) continue;
-      add_chunk(*sequence, room);
-      room -= static_cast<int64_t>(batch_.chunks.back().tokens.size());
+  share_out();
+  runtime::PageCounts needed{};
+  // In the order they came, so that whoever lacks pages takes them from one that is not in yet.
+  for (size_t i = 0; i < running_.size();) {
+    Sequence& sequence = *running_[i];
+    if (n_tokens_[i] == 0) {
+      ++i;
+      continue;
     }
+    const auto more = context_.cache().pages_needed(sequence.lease().sequence, n_tokens_[i]);
+    runtime::PageCounts all = needed;
+    for (size_t group = 0; group < runtime::kPageGroups; ++group) all[group] += more[group];
+    if (!cache_.make_room(all)) {
+      if (running_.size() == 1) {
+        return make_error(ErrorCode::kInternal, "one sequence needs more pages than there are");
+      }
+      preempt_last();
+      continue;
+    }
+    needed = all;
+    add_chunk(sequence, n_tokens_[i]);
+    ++i;
   }
   return &batch_;
 }
@@ -57,18 +159,29 @@ void Scheduler::accept(const runtime::Logits& logits) {
   int64_t row = 0;
   for (size_t i = 0; i < in_batch_.size(); ++i) {
     const runtime::Chunk& chunk = batch_.chunks[i];
-    in_batch_[i]->advance(chunk.tokens.size());
+    Sequence& sequence = *in_batch_[i];
+    sequence.advance(chunk.tokens.size());
+    cache_.extend(sequence.lease(), sequence.run_tokens());
     if (chunk.logits == runtime::WantedLogits::kNone) continue;
-    if (row < logits.n_rows) in_batch_[i]->accept(logits.row(row));
+    if (row < logits.n_rows) sequence.accept(logits.row(row));
     ++row;
+  }
+  for (size_t i = running_.size(); i-- > 0;) {
+    if (!running_[i]->must_shift()) continue;
+    Sequence* const sequence = running_[i];
+    requeue(i);
+    sequence->shift();
   }
   release_done();
 }
 
 void Scheduler::fail(const Error& error) {
-  for (Sequence* sequence : running_) sequence->fail(error);
-  release_done();
-  slots_.clear();  // what the caches hold is no longer certain
+  for (Sequence* sequence : running_) {
+    sequence->fail(error);
+    cache_.discard(sequence->lease());
+  }
+  running_.clear();
+  cache_.clear();  // what the caches hold is no longer certain
 }
 
 }  // namespace llmrun::engine

@@ -13,7 +13,38 @@ double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Cuts a prompt that is too long where the request wants that; gives how many tokens went.
+Result<int64_t> fit_prompt(Request& request, int64_t context_tokens) {
+  const GenerateOptions& options = request.options;
+  const auto needed = static_cast<int64_t>(request.prompt.size());
+  if (needed <= context_tokens) return 0;
+  if (options.on_overflow == Overflow::kError) {
+    return make_error(ErrorCode::kContextOverflow,
+                      "The prompt needs {} tokens, but the context has only {}. Open a larger "
+                      "context, shorten the prompt, or ask for --on-overflow truncate-front; "
+                      "nothing is cut off silently.",
+                      needed, context_tokens);
+  }
+  const int64_t room = context_tokens - reserved_for_answer(options, context_tokens);
+  if (options.keep_tokens >= room) {
+    return make_error(ErrorCode::kContextOverflow,
+                      "What is to be kept of the prompt, its first {} tokens, leaves no room in a "
+                      "context of {}, of which {} are for the answer. Open a larger context, or "
+                      "shorten the system message.",
+                      options.keep_tokens, context_tokens, context_tokens - room);
+  }
+  const int64_t n_dropped = needed - room;
+  const auto from = request.prompt.begin() + options.keep_tokens;
+  request.prompt.erase(from, from + n_dropped);
+  return n_dropped;
+}
+
 }  // namespace
+
+int64_t reserved_for_answer(const GenerateOptions& options, int64_t context_tokens) {
+  const int64_t quarter = std::max<int64_t>(1, context_tokens / 4);
+  return options.max_tokens < 0 ? quarter : std::min(options.max_tokens, context_tokens / 2);
+}
 
 Sequence::Sequence(Request request, const Vocabulary& vocabulary, int64_t context_tokens,
                    sampling::Chain chain)
@@ -32,6 +63,10 @@ Sequence::Sequence(Request request, const Vocabulary& vocabulary, int64_t contex
   generation_.seed = chain_.seed();
   generation_.usage.context_tokens = context_tokens_;
   generation_.usage.prompt = static_cast<int64_t>(n_prompt_);
+  const GenerateOptions& options = request_.options;
+  const int64_t room = context_tokens_ - generation_.usage.prompt;
+  generation_.usage.reserved = options.max_tokens < 0 ? room : std::min(room, options.max_tokens);
+  n_kept_ = std::min(options.keep_tokens, context_tokens_ / 2);
 }
 
 Result<std::unique_ptr<Sequence>> Sequence::create(Request request, const Vocabulary& vocabulary,
@@ -47,13 +82,7 @@ Result<std::unique_ptr<Sequence>> Sequence::create(Request request, const Vocabu
                       "The prompt contains the token {}, but this model's tokens are 0 to {}.", id,
                       vocabulary.n_vocab - 1);
   }
-  const auto needed = static_cast<int64_t>(request.prompt.size());
-  if (needed > context_tokens) {
-    return make_error(ErrorCode::kContextOverflow,
-                      "The prompt needs {} tokens, but the context has only {}. Open a larger "
-                      "context, or shorten the prompt; nothing is cut off silently.",
-                      needed, context_tokens);
-  }
+  LLMRUN_ASSIGN(const int64_t n_dropped, fit_prompt(request, context_tokens));
   if (vocabulary.tokenizer == nullptr && !request.options.stop.empty()) {
     return make_error(ErrorCode::kUsage,
                       "Stop strings need text, but this model has no tokenizer. Leave them out.");
@@ -68,24 +97,38 @@ Result<std::unique_ptr<Sequence>> Sequence::create(Request request, const Vocabu
                                                   std::move(text)));
   auto sequence = std::unique_ptr<Sequence>(
       new Sequence(std::move(request), vocabulary, context_tokens, std::move(chain)));
+  sequence->generation_.usage.dropped = n_dropped;
   if (sequence->request_.options.max_tokens == 0) sequence->stop(StopReason::kTokenLimit);
   return sequence;
 }
 
-void Sequence::start(Slot& slot) {
-  slot_ = &slot;
-  const auto n_cached = static_cast<int64_t>(slot.tokens.size());
-  generation_.usage.cached = n_cached;
-  generation_.timings.prompt_tokens = static_cast<int64_t>(n_prompt_) - n_cached;
+void Sequence::start(Lease lease, const PrefixTree::Match& match) {
+  lease_ = std::move(lease);
+  n_run_ = static_cast<size_t>(lease_.n_cached);
+  if (std::exchange(started_once_, true)) return;  // goes on after a pause
+  started_ = Clock::now();
+  generation_.usage.cached = lease_.n_cached;
+  generation_.timings.prompt_tokens = static_cast<int64_t>(n_prompt_) - lease_.n_cached;
+  if (!match.other) return;
+  const TokenId given = tokens_[static_cast<size_t>(match.n_tokens)];
+  generation_.departure = {match.n_tokens, *match.other, given, text_of(*match.other),
+                           text_of(given)};
 }
 
-std::span<const TokenId> Sequence::pending() const {
-  return std::span(tokens_).subspan(slot_->tokens.size());
+std::string Sequence::text_of(TokenId token) const {
+  if (vocabulary_.tokenizer == nullptr) return "";
+  return std::string(vocabulary_.tokenizer->piece(token, true));
 }
 
-void Sequence::advance(size_t n) {
-  const auto run = pending().first(n);
-  slot_->tokens.insert(slot_->tokens.end(), run.begin(), run.end());
+// Drops the older half of what may go. What was drawn from stays drawn: only what the model sees
+// from here on is shorter.
+void Sequence::shift() {
+  must_shift_ = false;
+  const auto n_keep = static_cast<size_t>(n_kept_);
+  const size_t n_drop = std::max<size_t>(1, (tokens_.size() - n_keep) / 2);
+  const auto from = tokens_.begin() + static_cast<ptrdiff_t>(n_keep);
+  tokens_.erase(from, from + static_cast<ptrdiff_t>(n_drop));
+  generation_.usage.dropped += static_cast<int64_t>(n_drop);
 }
 
 void Sequence::accept(std::span<const float> logits) {
@@ -121,10 +164,14 @@ void Sequence::append(TokenId token) {
   } else if (decoder_ && decoder_->stopped()) {
     generation_.stop_string = decoder_->stop_string();
     stop(StopReason::kStopString);
+  } else if (request_.options.loop_guard && loop_guard_.push(generation_.tokens)) {
+    stop(StopReason::kLoop);
   } else if (limit >= 0 && static_cast<int64_t>(generation_.tokens.size()) >= limit) {
     stop(StopReason::kTokenLimit);
   } else if (static_cast<int64_t>(tokens_.size()) > context_tokens_) {
-    stop(StopReason::kContextFull);  // the new token has no place to be run in
+    // The new token has no place to be run in.
+    must_shift_ = request_.options.on_overflow == Overflow::kShift;
+    if (!must_shift_) stop(StopReason::kContextFull);
   }
 }
 
@@ -166,7 +213,7 @@ Result<Generation> Sequence::finish() {
   Timings& timings = generation_.timings;
   if (!generation_.tokens.empty()) {
     timings.first_token_seconds = seconds(first_token_ - created_);
-    timings.prompt_seconds = timings.first_token_seconds;
+    timings.prompt_seconds = seconds(first_token_ - started_);
     timings.decode_seconds = seconds(last_token_ - first_token_);
     timings.decode_tokens = static_cast<int64_t>(generation_.tokens.size()) - 1;
   } else {

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "chat/thinking.h"
-#include "engine/slots.h"
+#include "engine/loop_guard.h"
+#include "engine/prefix_cache.h"
 #include "llmrun/error.h"
 #include "llmrun/generation.h"
 #include "sampling/chain.h"
@@ -32,29 +33,50 @@ struct Vocabulary {
   int64_t n_vocab = 0;
 };
 
+// Tokens of the context that are left to the answer when a prompt is cut.
+int64_t reserved_for_answer(const GenerateOptions& options, int64_t context_tokens);
+
 class Sequence {
  public:
   // Checks the request against the context: kContextOverflow names the tokens needed and there.
   static Result<std::unique_ptr<Sequence>> create(Request request, const Vocabulary& vocabulary,
                                                   int64_t context_tokens);
 
-  // Prompt and answer. Those from the slot's cached ones on have not been run yet.
+  // Prompt and answer. Those after run_tokens() have not been run yet.
   [[nodiscard]] std::span<const TokenId> tokens() const { return tokens_; }
   [[nodiscard]] std::span<const TokenId> prompt() const {
     return std::span(tokens_).first(n_prompt_);
   }
   [[nodiscard]] bool done() const { return done_; }
 
-  // Takes the slot's cached tokens over; reading the rest of the prompt begins.
-  void start(Slot& slot);
-  [[nodiscard]] Slot* slot() const { return slot_; }
+  // Its place among all requests.
+  void set_order(uint64_t order) { order_ = order; }
+  [[nodiscard]] uint64_t order() const { return order_; }
+
+  // Takes what the cache holds over; reading the rest begins. `match` says where the prompt departs
+  // from what was read before.
+  void start(Lease lease, const PrefixTree::Match& match);
+  [[nodiscard]] Lease& lease() { return lease_; }
+  [[nodiscard]] const Lease& lease() const { return lease_; }
+  // The lease was given back; start() goes on where the sequence was.
+  void pause() { n_run_ = 0; }
+  // Tokens that the cache holds.
+  [[nodiscard]] std::span<const TokenId> run_tokens() const {
+    return std::span(tokens_).first(n_run_);
+  }
   // Tokens that must be run before the next one can be drawn.
-  [[nodiscard]] std::span<const TokenId> pending() const;
+  [[nodiscard]] std::span<const TokenId> pending() const {
+    return std::span(tokens_).subspan(n_run_);
+  }
   // The first n pending tokens have been run.
-  void advance(size_t n);
+  void advance(size_t n) { n_run_ += n; }
 
   // Draws the next token, tells its text, and sees whether the answer ends here.
   void accept(std::span<const float> logits);
+  // The context is full, and the request wants its oldest tokens dropped: shift() does so, once
+  // the lease was given back.
+  [[nodiscard]] bool must_shift() const { return must_shift_ && !done_; }
+  void shift();
   void cancel();
   void fail(Error error);
   // The answer, once done() holds; or the error that ended it.
@@ -65,6 +87,7 @@ class Sequence {
   Sequence(Request request, const Vocabulary& vocabulary, int64_t context_tokens,
            sampling::Chain chain);
   void append(TokenId token);
+  [[nodiscard]] std::string text_of(TokenId token) const;
   // Splits settled text into thinking and answer and hands it on; false: the callback said stop.
   bool emit(const std::string& text);
   bool tell(const std::string& text, bool thinking);
@@ -79,11 +102,17 @@ class Sequence {
   chat::ThinkingSplitter splitter_;
   std::vector<TokenId> tokens_;
   size_t n_prompt_;
-  Slot* slot_ = nullptr;
+  int64_t n_kept_ = 0;  // first tokens that a shift leaves
+  Lease lease_;
+  size_t n_run_ = 0;
+  uint64_t order_ = 0;
+  bool started_once_ = false;
+  bool must_shift_ = false;
   bool done_ = false;
+  LoopGuard loop_guard_;
   std::optional<Error> error_;
   Generation generation_;
-  Clock::time_point created_, first_token_, last_token_;
+  Clock::time_point created_, started_, first_token_, last_token_;
 };
 
 }  // namespace llmrun::engine

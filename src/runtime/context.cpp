@@ -45,11 +45,13 @@ class ContextImpl final : public Context {
     return cache_.length(sequence);
   }
   [[nodiscard]] int64_t free_tokens() const override { return cache_.free_tokens(); }
+  [[nodiscard]] KvCache& cache() override { return cache_; }
+  [[nodiscard]] RecurrentStates& states() override { return states_; }
 
   [[nodiscard]] int64_t restorable(SequenceId sequence, int64_t n_tokens) const override {
     const int64_t length = cache_.length(sequence);
     if (n_tokens >= length) return length;
-    return states_.any() ? 0 : std::max<int64_t>(n_tokens, 0);
+    return states_.any() ? 0 : cache_.restorable(sequence, n_tokens);
   }
   Result<void> truncate(SequenceId sequence, int64_t n_tokens) override;
   Result<SequenceId> fork_sequence(SequenceId parent, int64_t n_tokens) override;
@@ -90,9 +92,12 @@ Result<void> ContextImpl::truncate(SequenceId sequence, int64_t n_tokens) {
   const int64_t restorable_tokens = restorable(sequence, n_tokens);
   if (restorable_tokens < n_tokens) {
     return make_error(ErrorCode::kUnsupported,
-                      "the recurrent state of a sequence of {} tokens cannot go back to token {}; "
-                      "truncate to {} and run the tokens from there on again",
-                      length, n_tokens, restorable_tokens);
+                      "a sequence of {} tokens cannot go back to token {}: {}; truncate to {} and "
+                      "run the tokens from there on again",
+                      length, n_tokens,
+                      states_.any() ? "its recurrent state is that of its end"
+                                    : "its sliding windows have left that behind",
+                      restorable_tokens);
   }
   if (n_tokens < length) states_.clear(sequence);
   cache_.truncate(sequence, n_tokens);
@@ -102,7 +107,9 @@ Result<void> ContextImpl::truncate(SequenceId sequence, int64_t n_tokens) {
 Result<SequenceId> ContextImpl::fork_sequence(SequenceId parent, int64_t n_tokens) {
   LLMRUN_TRY(check_open(parent));
   int64_t shared = restorable(parent, n_tokens);
-  if (!states_.any()) shared = shared / kernels::kPageTokens * kernels::kPageTokens;
+  if (!states_.any()) {
+    shared = restorable(parent, shared / kernels::kPageTokens * kernels::kPageTokens);
+  }
   LLMRUN_ASSIGN(const SequenceId child, cache_.fork(parent, shared));
   if (shared > 0) {
     states_.copy(parent, child);
@@ -154,14 +161,21 @@ Result<void> ContextImpl::check_chunk(const Chunk& chunk) const {
 }
 
 Result<void> ContextImpl::check_room(const Batch& batch) const {
-  int64_t pages = 0;
+  PageCounts pages{};
   for (const Chunk& chunk : batch.chunks) {
-    pages += cache_.pages_needed(chunk.sequence, static_cast<int64_t>(chunk.tokens.size()));
+    const PageCounts more =
+        cache_.pages_needed(chunk.sequence, static_cast<int64_t>(chunk.tokens.size()));
+    for (size_t group = 0; group < kPageGroups; ++group) pages[group] += more[group];
   }
-  if (pages <= cache_.free_pages()) return {};
-  return make_error(ErrorCode::kContextOverflow,
-                    "the batch needs {} pages of {} tokens and {} are free; close a sequence first",
-                    pages, kernels::kPageTokens, cache_.free_pages());
+  const PageCounts free = cache_.free_pages();
+  for (size_t group = 0; group < kPageGroups; ++group) {
+    if (pages[group] <= free[group]) continue;
+    return make_error(
+        ErrorCode::kContextOverflow,
+        "the batch needs {} pages of {} tokens and {} are free; close a sequence first",
+        pages[group], kernels::kPageTokens, free[group]);
+  }
+  return {};
 }
 
 Result<int64_t> ContextImpl::lay_out(const Batch& batch) {
@@ -211,6 +225,7 @@ void fill_missing(float* logits, int64_t n_rows, const ModelSpec& spec) {
 template <typename Work>
 Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> texts,
                               const Work& work) {
+  for (const Chunk& chunk : batch.chunks) cache_.drop_unseen(chunk.sequence);
   LLMRUN_TRY(check_room(batch));
   const int64_t n_tokens = chunks_.back().first_row + chunks_.back().n_rows;
 
@@ -312,7 +327,7 @@ Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const Co
   LLMRUN_ASSIGN(memory.output, backend.allocate(plan.output_bytes));
   if (plan.options.commit) {
     for (kernels::Buffer* buffer :
-         {kv.get(), memory.arena.get(), memory.host.get(), memory.output.get()}) {
+         {kv.get(), state.get(), memory.arena.get(), memory.host.get(), memory.output.get()}) {
       buffer->commit();
     }
   }
@@ -321,7 +336,7 @@ Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const Co
                 plan.options.context_tokens);
   return std::make_unique<ContextImpl>(
       model, plan, std::move(memory), std::move(cache),
-      RecurrentStates(plan.state, std::move(state), plan.options.max_sequences));
+      RecurrentStates(plan.state, std::move(state), plan.options.max_sequences, plan.n_states));
 }
 
 }  // namespace llmrun::runtime

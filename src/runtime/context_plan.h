@@ -14,10 +14,11 @@ namespace llmrun::runtime {
 struct ContextPlan {
   ContextOptions options;  // with every 0 replaced
   KvLayout kv;
-  int64_t n_pages = 0;
+  PageCounts n_pages{};
   uint64_t kv_bytes = 0;
   StateLayout state;
   uint64_t state_bytes = 0;
+  int64_t n_states = 0;  // of the sequences, and kept ones
   uint64_t arena_bytes = 0;
   uint64_t host_bytes = 0;
   uint64_t output_bytes = 0;

@@ -10,42 +10,28 @@ namespace llmrun::runtime {
 
 using kernels::kPageTokens;
 
-namespace {
-constexpr size_t kSectionAlignment = 64;
-
-size_t section_bytes(int64_t n_heads, kernels::CacheType type, int64_t dim) {
-  if (n_heads == 0 || dim == 0) return 0;
-  const size_t bytes =
-      static_cast<size_t>(n_heads * kPageTokens) * kernels::cache_row_bytes(type, dim);
-  return (bytes + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
-}
-
-int64_t pages_for(int64_t n_tokens) { return (n_tokens + kPageTokens - 1) / kPageTokens; }
-}  // namespace
-
-KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
-                   PageUse use) {
-  KvLayout layout;
-  for (const LayerSpec& layer : spec.layers) {
-    const KvShape shape = kv_shape(layer);
-    const size_t k_offset = use == PageUse::kPass ? 0 : layout.page_bytes;
-    const size_t v_offset = k_offset + section_bytes(shape.n_kv_heads, k_type, shape.k_dim);
-    const size_t end = v_offset + section_bytes(shape.n_kv_heads, v_type, shape.v_dim);
-    layout.page_bytes = std::max(layout.page_bytes, end);
-    layout.layers.push_back({shape, k_offset, v_offset});
+KvCache::KvCache(KvLayout layout, std::unique_ptr<kernels::Buffer> buffer,
+                 const PageCounts& n_pages, int64_t max_sequences, int64_t context_tokens)
+    : layout_(std::move(layout)),
+      buffer_(std::move(buffer)),
+      n_pages_(n_pages),
+      context_tokens_(context_tokens) {
+  std::byte* start = buffer_->data();
+  for (size_t group = 0; group < n_groups(); ++group) {
+    Pool& pool = pools_[group];
+    pool.start = start;
+    start += static_cast<size_t>(n_pages[group]) * layout_.page_bytes[group];
+    pool.free.reserve(static_cast<size_t>(n_pages[group]));
+    for (int64_t i = n_pages[group] - 1; i >= 0; --i) pool.free.push_back(static_cast<PageId>(i));
+    pool.owners.assign(static_cast<size_t>(n_pages[group]), 0);
   }
-  return layout;
-}
-
-KvCache::KvCache(KvLayout layout, std::unique_ptr<kernels::Buffer> buffer, int64_t n_pages,
-                 int64_t max_sequences, int64_t context_tokens)
-    : layout_(std::move(layout)), buffer_(std::move(buffer)), context_tokens_(context_tokens) {
   const auto pages_per_sequence = static_cast<size_t>(pages_for(context_tokens));
-  free_.reserve(static_cast<size_t>(n_pages));
-  for (int64_t i = n_pages - 1; i >= 0; --i) free_.push_back(static_cast<int32_t>(i));
-  reference_count_.assign(static_cast<size_t>(n_pages), 0);
   sequences_.resize(static_cast<size_t>(max_sequences));
-  for (Sequence& sequence : sequences_) sequence.pages.reserve(pages_per_sequence);
+  for (Sequence& sequence : sequences_) {
+    for (size_t group = 0; group < n_groups(); ++group) {
+      sequence.pages[group].reserve(pages_per_sequence);
+    }
+  }
   k_pages_.resize(pages_per_sequence);
   v_pages_.resize(pages_per_sequence);
 }
@@ -78,96 +64,228 @@ int64_t KvCache::length(SequenceId id) const {
   return is_open(id) ? sequences_[static_cast<size_t>(id)].length : 0;
 }
 
+int64_t KvCache::first_window_page(int64_t n_tokens) const {
+  return std::max<int64_t>(0, n_tokens - layout_.window + 1) / kPageTokens;
+}
+
+int64_t KvCache::restorable(SequenceId id, int64_t n_tokens) const {
+  if (!is_open(id)) return 0;
+  const Sequence& sequence = sequences_[static_cast<size_t>(id)];
+  if (n_tokens >= sequence.length) return sequence.length;
+  if (n_tokens <= 0) return 0;
+  return has_window() && first_window_page(n_tokens) < sequence.first_held ? 0 : n_tokens;
+}
+
 void KvCache::truncate(SequenceId id, int64_t n_tokens) {
   if (!is_open(id)) return;
   Sequence& sequence = sequences_[static_cast<size_t>(id)];
   sequence.length = std::clamp(n_tokens, int64_t{0}, sequence.length);
-  release_pages(sequence, pages_for(sequence.length));
+  const auto keep = static_cast<size_t>(pages_for(sequence.length));
+  for (size_t group = 0; group < n_groups(); ++group) {
+    std::vector<PageId>& pages = sequence.pages[group];
+    while (pages.size() > keep) {
+      release_page(group, pages.back());
+      pages.pop_back();
+    }
+  }
+  if (sequence.length == 0) sequence.first_held = 0;
 }
 
 Result<SequenceId> KvCache::fork(SequenceId parent, int64_t n_tokens) {
   LLMRUN_ASSIGN(const SequenceId id, open());
   const Sequence& from = sequences_[static_cast<size_t>(parent)];
+  const int64_t length = std::clamp(n_tokens, int64_t{0}, from.length);
   Sequence& to = sequences_[static_cast<size_t>(id)];
-  to.length = std::clamp(n_tokens, int64_t{0}, from.length);
-  for (int64_t i = 0; i < to.length / kPageTokens; ++i) {
-    const int32_t shared = from.pages[static_cast<size_t>(i)];
-    ++reference_count_[static_cast<size_t>(shared)];
-    to.pages.push_back(shared);
+  to.length = length;
+  to.first_held = length == 0 ? 0 : from.first_held;
+  const auto whole = static_cast<size_t>(length / kPageTokens);
+  for (size_t group = 0; group < n_groups(); ++group) {
+    for (size_t i = 0; i < whole; ++i) {
+      const PageId shared = from.pages[group][i];
+      if (shared != kNoPage) ++pools_[group].owners[static_cast<size_t>(shared)];
+      to.pages[group].push_back(shared);
+    }
+    if (length % kPageTokens != 0) {
+      to.pages[group].push_back(copy_page(group, from.pages[group][whole]));
+    }
   }
-  if (to.length % kPageTokens != 0) to.pages.push_back(copy_page(from.pages[to.pages.size()]));
   return id;
 }
 
 int64_t KvCache::free_tokens() const {
-  int64_t in_pages = free_pages() * kPageTokens;
+  int64_t in_pages = free_pages()[kWholeGroup] * kPageTokens;
   int64_t in_sequences = 0;
   for (const Sequence& sequence : sequences_) {
-    in_pages += static_cast<int64_t>(sequence.pages.size()) * kPageTokens - sequence.length;
+    in_pages +=
+        static_cast<int64_t>(sequence.pages[kWholeGroup].size()) * kPageTokens - sequence.length;
     in_sequences += context_tokens_ - sequence.length;
   }
   return std::min(in_pages, in_sequences);
 }
 
-int64_t KvCache::pages_needed(SequenceId id, int64_t n_tokens) const {
+PageCounts KvCache::free_pages() const {
+  PageCounts counts{};
+  for (size_t group = 0; group < n_groups(); ++group) {
+    counts[group] = static_cast<int64_t>(pools_[group].free.size());
+  }
+  return counts;
+}
+
+PageCounts KvCache::pages_needed(SequenceId id, int64_t n_tokens) const {
   const Sequence& sequence = sequences_[static_cast<size_t>(id)];
-  return pages_for(sequence.length + n_tokens) - static_cast<int64_t>(sequence.pages.size()) +
-         (tail_is_shared(sequence) ? 1 : 0);
+  PageCounts counts{};
+  for (size_t group = 0; group < n_groups(); ++group) {
+    counts[group] = pages_for(sequence.length + n_tokens) -
+                    static_cast<int64_t>(sequence.pages[group].size()) +
+                    (tail_is_shared(sequence, group) ? 1 : 0);
+  }
+  return counts;
 }
 
 void KvCache::append(SequenceId id, int64_t n_tokens) {
   Sequence& sequence = sequences_[static_cast<size_t>(id)];
-  if (tail_is_shared(sequence)) {  // a truncated fork: write to a copy of the page
-    int32_t& tail = sequence.pages.back();
-    --reference_count_[static_cast<size_t>(tail)];
-    tail = copy_page(tail);
+  for (size_t group = 0; group < n_groups(); ++group) {
+    if (!tail_is_shared(sequence, group)) continue;
+    PageId& tail = sequence.pages[group].back();  // a truncated fork: write to a copy of the page
+    const PageId shared = tail;
+    tail = copy_page(group, shared);
+    release_page(group, shared);
   }
   sequence.length += n_tokens;
-  while (static_cast<int64_t>(sequence.pages.size()) < pages_for(sequence.length)) {
-    sequence.pages.push_back(take_page());
+  const auto wanted = static_cast<size_t>(pages_for(sequence.length));
+  for (size_t group = 0; group < n_groups(); ++group) {
+    while (sequence.pages[group].size() < wanted) {
+      sequence.pages[group].push_back(take_page(group));
+    }
+  }
+}
+
+void KvCache::drop_unseen(SequenceId id) {
+  if (!has_window() || !is_open(id)) return;
+  Sequence& sequence = sequences_[static_cast<size_t>(id)];
+  const int64_t first = first_window_page(std::max<int64_t>(0, sequence.length - kWindowSlack));
+  for (; sequence.first_held < first; ++sequence.first_held) {
+    PageId& left = sequence.pages[kWindowGroup][static_cast<size_t>(sequence.first_held)];
+    release_page(kWindowGroup, left);
+    left = kNoPage;
   }
 }
 
 kernels::PageTable KvCache::table(SequenceId id, size_t layer) {
-  const Sequence& sequence = sequences_[static_cast<size_t>(id)];
   const KvLayout::Layer& at = layout_.layers[layer];
-  for (size_t i = 0; i < sequence.pages.size(); ++i) {
-    std::byte* const start = page(sequence.pages[i]);
-    k_pages_[i] = start + at.k_offset;
-    v_pages_[i] = start + at.v_offset;
+  const std::vector<PageId>& pages = sequences_[static_cast<size_t>(id)].pages[at.group];
+  for (size_t i = 0; i < pages.size(); ++i) {
+    std::byte* const start = pages[i] == kNoPage ? nullptr : page(at.group, pages[i]);
+    k_pages_[i] = start == nullptr ? nullptr : start + at.k_offset;
+    v_pages_[i] = start == nullptr ? nullptr : start + at.v_offset;
   }
-  return {{k_pages_.data(), sequence.pages.size()}, {v_pages_.data(), sequence.pages.size()}};
+  return {{k_pages_.data(), pages.size()}, {v_pages_.data(), pages.size()}};
 }
 
-std::byte* KvCache::page(int32_t index) const {
-  return buffer_->data() + static_cast<size_t>(index) * layout_.page_bytes;
+Pages KvCache::share(SequenceId id, int64_t index) {
+  const Sequence& sequence = sequences_[static_cast<size_t>(id)];
+  Pages shared = kNoPages;
+  for (size_t group = 0; group < n_groups(); ++group) {
+    shared[group] = sequence.pages[group][static_cast<size_t>(index)];
+  }
+  retain(shared);
+  return shared;
 }
 
-void KvCache::release_pages(Sequence& sequence, int64_t keep) {
-  while (static_cast<int64_t>(sequence.pages.size()) > keep) {
-    const int32_t last = sequence.pages.back();
-    sequence.pages.pop_back();
-    if (--reference_count_[static_cast<size_t>(last)] == 0) free_.push_back(last);
+void KvCache::retain(const Pages& pages) {
+  for (size_t group = 0; group < n_groups(); ++group) {
+    if (pages[group] != kNoPage) ++pools_[group].owners[static_cast<size_t>(pages[group])];
   }
 }
 
-int32_t KvCache::take_page() {
-  const int32_t taken = free_.back();
-  free_.pop_back();
-  reference_count_[static_cast<size_t>(taken)] = 1;
+void KvCache::release(const Pages& pages) {
+  for (size_t group = 0; group < n_groups(); ++group) release_page(group, pages[group]);
+}
+
+int32_t KvCache::owners(PageGroup group, PageId page) const {
+  return page == kNoPage ? 0 : pools_[group].owners[static_cast<size_t>(page)];
+}
+
+std::optional<Pages> KvCache::take(bool with_window) {
+  Pages taken = kNoPages;
+  const size_t n = with_window ? n_groups() : 1;
+  for (size_t group = 0; group < n; ++group) {
+    if (pools_[group].free.empty()) {
+      release(taken);
+      return std::nullopt;
+    }
+    taken[group] = take_page(group);
+  }
   return taken;
 }
 
-int32_t KvCache::copy_page(int32_t from) {
-  const int32_t copy = take_page();
+void KvCache::unify(SequenceId id, int64_t index, Pages& pages) {
+  Sequence& sequence = sequences_[static_cast<size_t>(id)];
+  for (size_t group = 0; group < n_groups(); ++group) {
+    PageId& own = sequence.pages[group][static_cast<size_t>(index)];
+    if (own == pages[group] || own == kNoPage) continue;
+    if (pages[group] == kNoPage) {
+      pages[group] = own;
+    } else {
+      release_page(group, own);
+      own = pages[group];
+    }
+    ++pools_[group].owners[static_cast<size_t>(own)];
+  }
+}
+
+void KvCache::attach(SequenceId id, std::span<const Pages> pages, int64_t n_tokens) {
+  Sequence& sequence = sequences_[static_cast<size_t>(id)];
+  sequence.length = n_tokens;
+  sequence.first_held = has_window() && n_tokens > 0 ? first_window_page(n_tokens) : 0;
+  const auto whole = static_cast<size_t>(n_tokens / kPageTokens);
+  for (size_t group = 0; group < n_groups(); ++group) {
+    const auto first = static_cast<size_t>(group == kWindowGroup ? sequence.first_held : 0);
+    for (size_t i = 0; i < whole; ++i) {
+      const PageId shared = i < first ? kNoPage : pages[i][group];
+      if (shared != kNoPage) ++pools_[group].owners[static_cast<size_t>(shared)];
+      sequence.pages[group].push_back(shared);
+    }
+    if (n_tokens % kPageTokens != 0) {
+      sequence.pages[group].push_back(copy_page(group, pages[whole][group]));
+    }
+  }
+}
+
+std::span<std::byte> KvCache::bytes(PageGroup group, PageId id) {
+  return {page(group, id), layout_.page_bytes[group]};
+}
+
+std::byte* KvCache::page(PageGroup group, PageId index) const {
+  return pools_[group].start + static_cast<size_t>(index) * layout_.page_bytes[group];
+}
+
+void KvCache::release_page(size_t group, PageId page) {
+  if (page == kNoPage) return;
+  Pool& pool = pools_[group];
+  if (--pool.owners[static_cast<size_t>(page)] == 0) pool.free.push_back(page);
+}
+
+PageId KvCache::take_page(size_t group) {
+  Pool& pool = pools_[group];
+  const PageId taken = pool.free.back();
+  pool.free.pop_back();
+  pool.owners[static_cast<size_t>(taken)] = 1;
+  return taken;
+}
+
+PageId KvCache::copy_page(size_t group, PageId from) {
+  const PageId copy = take_page(group);
   // Models without attention have pages of no bytes, at no address.
-  if (layout_.page_bytes > 0) std::memcpy(page(copy), page(from), layout_.page_bytes);
+  const size_t n_bytes = layout_.page_bytes[group];
+  const auto which = static_cast<PageGroup>(group);
+  if (n_bytes > 0) std::memcpy(page(which, copy), page(which, from), n_bytes);
   return copy;
 }
 
-bool KvCache::tail_is_shared(const Sequence& sequence) const {
+bool KvCache::tail_is_shared(const Sequence& sequence, size_t group) const {
   return sequence.length % kPageTokens != 0 &&
-         reference_count_[static_cast<size_t>(sequence.pages.back())] > 1;
+         pools_[group].owners[static_cast<size_t>(sequence.pages[group].back())] > 1;
 }
 
 }  // namespace llmrun::runtime

@@ -1,42 +1,33 @@
 // The keys and values of all sequences: fixed pages of kPageTokens tokens with reference counts,
-// from one pool whose size the memory plan gives. A page holds the tokens of all layers, so a
-// sequence is a list of page numbers, and sharing, growing and freeing copy nothing.
-//
-// Layers with a sliding window use pages of the same pool for now and keep keys they will not see
-// again; a ring of window / 64 + 1 pages per such layer can replace that behind table().
+// from one pool per group of layers (see kv_layout.h) whose size the memory plan gives. A page
+// holds the tokens of all layers of its group, so a sequence is a list of page numbers per group,
+// and sharing, growing and freeing copy nothing.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "kernels/backend.h"
 #include "runtime/batch.h"
-#include "runtime/spec.h"
+#include "runtime/kv_layout.h"
 
 namespace llmrun::runtime {
 
-// Where the parts of a page lie.
-struct KvLayout {
-  struct Layer {
-    KvShape shape;
-    size_t k_offset = 0;
-    size_t v_offset = 0;
-  };
-  std::vector<Layer> layers;
-  size_t page_bytes = 0;
-};
-// What pages are for: kPass pages live for one pass that reads whole sequences, so that each layer
-// may write over the layer before it, and a page is as large as the largest layer only.
-enum class PageUse : uint8_t { kSequence, kPass };
-KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
-                   PageUse use = PageUse::kSequence);
+using PageId = int32_t;
+inline constexpr PageId kNoPage = -1;
+// The pages of the same kPageTokens tokens: one per group, or kNoPage.
+using Pages = std::array<PageId, kPageGroups>;
+inline constexpr Pages kNoPages = {kNoPage, kNoPage};
 
 class KvCache {
  public:
-  // `buffer` holds n_pages pages of the layout; a sequence has at most `context_tokens` tokens.
-  KvCache(KvLayout layout, std::unique_ptr<kernels::Buffer> buffer, int64_t n_pages,
+  // `buffer` holds the pages of the layout, group after group; a sequence has at most
+  // `context_tokens` tokens.
+  KvCache(KvLayout layout, std::unique_ptr<kernels::Buffer> buffer, const PageCounts& n_pages,
           int64_t max_sequences, int64_t context_tokens);
 
   Result<SequenceId> open();
@@ -44,38 +35,73 @@ class KvCache {
   [[nodiscard]] bool is_open(SequenceId id) const;
   [[nodiscard]] int64_t length(SequenceId id) const;
   void truncate(SequenceId id, int64_t n_tokens);
+  // The longest beginning of at most n_tokens whose next token finds all it sees: n_tokens, or 0
+  // when a window has left too much behind.
+  [[nodiscard]] int64_t restorable(SequenceId id, int64_t n_tokens) const;
   // A new sequence that shares the whole pages within the first n_tokens of `parent`, and has a
-  // copy of the page they end in.
+  // copy of the page they end in. n_tokens must be restorable.
   Result<SequenceId> fork(SequenceId parent, int64_t n_tokens);
 
   [[nodiscard]] int64_t free_tokens() const;
-  // Pages that appending n_tokens would take from the pool.
-  [[nodiscard]] int64_t pages_needed(SequenceId id, int64_t n_tokens) const;
-  [[nodiscard]] int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
+  // Pages that appending n_tokens would take from the pools.
+  [[nodiscard]] PageCounts pages_needed(SequenceId id, int64_t n_tokens) const;
+  [[nodiscard]] PageCounts free_pages() const;
+  [[nodiscard]] const PageCounts& n_pages() const { return n_pages_; }
   // Makes room for n_tokens more; the caller has checked that the pages are there.
   void append(SequenceId id, int64_t n_tokens);
+  // Gives the pages back that no window sees any more.
+  void drop_unseen(SequenceId id);
 
-  // The pages of a sequence in one layer. Valid until the next call.
+  // The pages of a sequence in one layer; null where a window has left them behind. Valid until the
+  // next call.
   kernels::PageTable table(SequenceId id, size_t layer);
+
+  // ---- pages kept beside the sequences
+  // -----------------------------------------------------------
+
+  [[nodiscard]] bool has_window() const { return layout_.window > 0; }
+  // The first page that a sequence of n_tokens needs in the window group to go on.
+  [[nodiscard]] int64_t first_window_page(int64_t n_tokens) const;
+  // Another owner for the pages of the sequence's tokens from index * kPageTokens on.
+  [[nodiscard]] Pages share(SequenceId id, int64_t index);
+  void retain(const Pages& pages);
+  void release(const Pages& pages);
+  [[nodiscard]] int32_t owners(PageGroup group, PageId page) const;
+  // A fresh page of each wanted group with one owner; nothing when a pool is empty.
+  std::optional<Pages> take(bool with_window);
+  // Puts equal pages in the place of the sequence's own, which go back to the pools. A page that
+  // only one side has is then shared by both.
+  void unify(SequenceId id, int64_t index, Pages& pages);
+  // Fills an empty sequence: whole pages are shared, the one that n_tokens ends in is copied (the
+  // caller has checked that there are free ones).
+  void attach(SequenceId id, std::span<const Pages> pages, int64_t n_tokens);
+  [[nodiscard]] std::span<std::byte> bytes(PageGroup group, PageId page);
 
  private:
   struct Sequence {
     bool open = false;
     int64_t length = 0;
-    std::vector<int32_t> pages;
+    std::array<std::vector<PageId>, kPageGroups> pages;
+    int64_t first_held = 0;  // of the window group; pages before it are kNoPage
   };
-  [[nodiscard]] std::byte* page(int32_t index) const;
-  void release_pages(Sequence& sequence, int64_t keep);
-  int32_t take_page();
-  int32_t copy_page(int32_t from);
-  // True when the next token goes into a page that another sequence holds too.
-  [[nodiscard]] bool tail_is_shared(const Sequence& sequence) const;
+  struct Pool {
+    std::byte* start = nullptr;
+    std::vector<PageId> free;     // the next one last
+    std::vector<int32_t> owners;  // of every page
+  };
+  [[nodiscard]] size_t n_groups() const { return has_window() ? kPageGroups : 1; }
+  [[nodiscard]] std::byte* page(PageGroup group, PageId index) const;
+  void release_page(size_t group, PageId page);
+  PageId take_page(size_t group);
+  PageId copy_page(size_t group, PageId from);
+  // True when the next token goes into a page that another owner holds too.
+  [[nodiscard]] bool tail_is_shared(const Sequence& sequence, size_t group) const;
 
   KvLayout layout_;
   std::unique_ptr<kernels::Buffer> buffer_;
+  PageCounts n_pages_;
   int64_t context_tokens_;
-  std::vector<int32_t> free_;             // page numbers, the next one last
-  std::vector<int32_t> reference_count_;  // of every page
+  std::array<Pool, kPageGroups> pools_;
   std::vector<Sequence> sequences_;
   std::vector<std::byte*> k_pages_, v_pages_;  // what table() points to
 };

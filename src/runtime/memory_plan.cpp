@@ -76,6 +76,13 @@ Result<ContextOptions> resolve(const ModelSpec& spec, ContextOptions options) {
                       options.context_tokens, spec.max_positions);
   }
   options.logits_rows = std::min(options.logits_rows, options.batch_tokens);
+  LLMRUN_TRY(check("the number of kept ends", options.kept_ends, 0, kMaxSequences));
+  LLMRUN_TRY(check("the size of the pool", options.pool_tokens, 0, INT64_MAX));
+  // Whole pages: sequences do not share the page that one of them ends in.
+  const int64_t per_sequence = pages_for(options.context_tokens) * kernels::kPageTokens;
+  const int64_t all = options.max_sequences * per_sequence;  // at most 2^46
+  options.pool_tokens =
+      options.pool_tokens == 0 ? all : std::clamp(options.pool_tokens, per_sequence, all);
   LLMRUN_TRY(check_output(spec, options));
   return options;
 }
@@ -98,27 +105,41 @@ void measure_products(const ModelSpec& spec, ContextPlan& plan) {
   plan.max_rows = plan.options.batch_tokens * max_used;
 }
 
+// Pages of the window group: what each sequence sees, the tokens of a pass (whose pages begin and
+// end anywhere), and the kept ends.
+int64_t window_group_pages(const KvLayout& layout, const ContextOptions& options) {
+  const int64_t each = window_pages(layout.window);
+  const int64_t needed = options.max_sequences * (each + 2) + pages_for(options.batch_tokens);
+  const int64_t all = options.max_sequences * pages_for(options.context_tokens);
+  return std::min(needed, all) + options.kept_ends * each;
+}
+
 // The pages of the cache.
 Result<void> plan_pages(const ModelSpec& spec, ContextPlan& plan) {
   const ContextOptions& options = plan.options;
   const PageUse use = options.pooling ? PageUse::kPass : PageUse::kSequence;
-  plan.kv = kv_layout(spec, options.k_type, options.v_type, use);
-  const int64_t per_sequence =
-      (options.context_tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
-  plan.n_pages = options.max_sequences * per_sequence;
+  plan.kv = kv_layout(spec, options.k_type, options.v_type, options.context_tokens, use);
+  plan.n_pages[kWholeGroup] = pages_for(options.pool_tokens);
   if (options.pooling) {  // the texts of a pass share its tokens; each leaves a part of a page free
     const int64_t full = options.batch_tokens / kernels::kPageTokens;
-    plan.n_pages = std::min(plan.n_pages, full + options.max_sequences);
+    plan.n_pages[kWholeGroup] = std::min(plan.n_pages[kWholeGroup], full + options.max_sequences);
   }
-  const auto kv_bytes =
-      checked_mul(static_cast<uint64_t>(plan.n_pages), static_cast<uint64_t>(plan.kv.page_bytes));
-  if (plan.n_pages > INT32_MAX || !kv_bytes || *kv_bytes > INT64_MAX) {
-    return make_error(ErrorCode::kOutOfMemory,
-                      "{} sequences of {} tokens need more memory than any machine has; ask for a "
-                      "smaller context",
-                      options.max_sequences, options.context_tokens);
+  // A sequence that goes on in the middle of a kept page gets a copy of it.
+  if (options.kept_ends > 0) ++plan.n_pages[kWholeGroup];
+  if (plan.kv.window > 0) plan.n_pages[kWindowGroup] = window_group_pages(plan.kv, options);
+  plan.kv_bytes = 0;
+  for (size_t group = 0; group < kPageGroups; ++group) {
+    const auto bytes = checked_mul(static_cast<uint64_t>(plan.n_pages[group]),
+                                   static_cast<uint64_t>(plan.kv.page_bytes[group]));
+    const auto sum = bytes ? checked_add(plan.kv_bytes, *bytes) : std::nullopt;
+    if (plan.n_pages[group] > INT32_MAX || !sum || *sum > INT64_MAX) {
+      return make_error(ErrorCode::kOutOfMemory,
+                        "{} sequences of {} tokens need more memory than any machine has; ask for "
+                        "a smaller context",
+                        options.max_sequences, options.context_tokens);
+    }
+    plan.kv_bytes = *sum;
   }
-  plan.kv_bytes = *kv_bytes;
   return {};
 }
 
@@ -158,7 +179,9 @@ void measure_pass(const ModelSpec& spec, const Weights& weights, const PositionT
 
 Result<void> plan_state(const ModelSpec& spec, ContextPlan& plan) {
   plan.state = state_layout(spec);
-  const auto bytes = checked_mul(static_cast<uint64_t>(plan.options.max_sequences),
+  const bool any = plan.state.sequence_floats > 0 || plan.state.n_tokens_back > 0;
+  plan.n_states = plan.options.max_sequences + (any ? plan.options.kept_ends : 0);
+  const auto bytes = checked_mul(static_cast<uint64_t>(plan.n_states),
                                  static_cast<uint64_t>(plan.state.sequence_floats) * sizeof(float));
   if (!bytes || *bytes > INT64_MAX) {
     return make_error(ErrorCode::kOutOfMemory,
@@ -171,9 +194,14 @@ Result<void> plan_state(const ModelSpec& spec, ContextPlan& plan) {
 }
 
 std::string kv_detail(const ContextPlan& plan) {
-  return fmt::format("{} sequences x {} tokens in {} pages of {} tokens, {} bytes each",
-                     plan.options.max_sequences, plan.options.context_tokens, plan.n_pages,
-                     kernels::kPageTokens, plan.kv.page_bytes);
+  std::string text =
+      fmt::format("{} sequences x {} tokens in {} pages of {} tokens, {} bytes each",
+                  plan.options.max_sequences, plan.options.context_tokens,
+                  plan.n_pages[kWholeGroup], kernels::kPageTokens, plan.kv.page_bytes[kWholeGroup]);
+  if (plan.kv.window == 0) return text;
+  return text + fmt::format(", and {} pages of {} bytes for windows of up to {} tokens",
+                            plan.n_pages[kWindowGroup], plan.kv.page_bytes[kWindowGroup],
+                            plan.kv.window);
 }
 
 }  // namespace
@@ -202,6 +230,7 @@ MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const Posit
   MemoryPlan result;
   result.context_tokens = options.context_tokens;
   result.max_sequences = options.max_sequences;
+  result.pool_tokens = options.pool_tokens;
   const auto add = [&](std::string component, uint64_t bytes, std::string detail) {
     if (bytes > 0) result.items.push_back({std::move(component), bytes, std::move(detail)});
   };
@@ -211,8 +240,8 @@ MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const Posit
   add("position tables", tables.buffer ? tables.buffer->size() : 0, "angles and slopes");
   add("KV cache", plan.kv_bytes, kv_detail(plan));
   add("recurrent state", plan.state_bytes,
-      fmt::format("{} sequences x {} values of float32", options.max_sequences,
-                  plan.state.sequence_floats));
+      fmt::format("{} sequences and {} kept ends x {} values of float32", options.max_sequences,
+                  plan.n_states - options.max_sequences, plan.state.sequence_floats));
   add("activations", plan.arena_bytes,
       fmt::format("one forward pass of {} tokens", options.batch_tokens));
   if (options.pooling) {

@@ -19,6 +19,12 @@ struct ContextOptions {
   // Most rows of logits one forward pass gives; 0: batch_tokens. Whoever wants the last row of
   // each sequence only saves memory with max_sequences: a row has n_vocab floats.
   int64_t logits_rows = 0;
+  // Tokens that the caches of all sequences hold together, at least context_tokens; 0: as many as
+  // max_sequences times context_tokens. Whoever asks for less makes sure that no batch needs more.
+  int64_t pool_tokens = 0;
+  // Ends of texts that can be gone on from later, beside the running sequences: recurrent states
+  // and the last tokens of sliding windows. Models without either keep as many as the pool holds.
+  int64_t kept_ends = 0;
   // Set: a context for embed(), in which context_tokens is the longest text and max_sequences the
   // most texts of one pass. It keeps no cache between passes and gives no logits.
   std::optional<Pooling> pooling = std::nullopt;
@@ -38,6 +44,7 @@ struct MemoryPlan {
   std::vector<PlanItem> items;
   int64_t context_tokens = 0;
   int64_t max_sequences = 1;
+  int64_t pool_tokens = 0;
   [[nodiscard]] uint64_t total_bytes() const;
 };
 

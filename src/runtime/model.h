@@ -13,7 +13,9 @@
 #include "kernels/backend.h"
 #include "llmrun/error.h"
 #include "runtime/batch.h"
+#include "runtime/kv_cache.h"
 #include "runtime/memory_plan.h"
+#include "runtime/recurrent_state.h"
 #include "runtime/spec.h"
 
 namespace llmrun::runtime {
@@ -49,9 +51,9 @@ class Context {
   // Tokens the sequence's cache holds.
   [[nodiscard]] virtual int64_t length(SequenceId sequence) const = 0;
   // The longest beginning of the sequence, of at most n_tokens, that truncate() and fork_sequence()
-  // can keep. Without recurrent mixers that is n_tokens itself. A recurrent state exists after the
-  // last token only: a model that has one keeps all of the sequence or nothing, and the tokens from
-  // there on must be run again.
+  // can keep. Without recurrent mixers and sliding windows that is n_tokens itself. A recurrent
+  // state exists after the last token only: a model that has one keeps all of the sequence or
+  // nothing, and the tokens from there on must be run again. A window goes back a page or so.
   [[nodiscard]] virtual int64_t restorable(SequenceId sequence, int64_t n_tokens) const = 0;
   // Forgets everything from position n_tokens on (a new turn, rejected draft tokens). kUnsupported,
   // and nothing is changed, when restorable(sequence, n_tokens) is less than n_tokens.
@@ -62,6 +64,9 @@ class Context {
   virtual Result<SequenceId> fork_sequence(SequenceId parent, int64_t n_tokens) = 0;
   // Tokens that still fit, over all sequences.
   [[nodiscard]] virtual int64_t free_tokens() const = 0;
+  // For those who keep pages and states beside the sequences (engine/prefix_index.h).
+  [[nodiscard]] virtual KvCache& cache() = 0;
+  [[nodiscard]] virtual RecurrentStates& states() = 0;
 
   // Runs the batch and appends its tokens to the caches. At most options().batch_tokens tokens.
   // kContextOverflow names the tokens needed and available; nothing is changed then.

@@ -26,10 +26,31 @@ StateLayout state_layout(const ModelSpec& spec) {
 }
 
 RecurrentStates::RecurrentStates(StateLayout layout, std::unique_ptr<kernels::Buffer> buffer,
-                                 int64_t max_sequences)
+                                 int64_t max_sequences, int64_t n_states)
     : layout_(std::move(layout)),
       buffer_(std::move(buffer)),
-      last_tokens_(static_cast<size_t>(max_sequences * layout_.n_tokens_back), kNoToken) {}
+      last_tokens_(static_cast<size_t>(n_states * layout_.n_tokens_back), kNoToken) {
+  for (int64_t id = n_states - 1; id >= max_sequences; --id) {
+    free_places_.push_back(static_cast<SequenceId>(id));
+  }
+}
+
+std::optional<SequenceId> RecurrentStates::take_place() {
+  if (free_places_.empty()) return std::nullopt;
+  const SequenceId id = free_places_.back();
+  free_places_.pop_back();
+  return id;
+}
+
+std::span<std::byte> RecurrentStates::bytes(SequenceId id) const {
+  return std::as_writable_bytes(std::span(state(id), static_cast<size_t>(layout_.sequence_floats)));
+}
+
+std::span<TokenId> RecurrentStates::tokens(SequenceId id) {
+  return std::span(last_tokens_)
+      .subspan(static_cast<size_t>(id * layout_.n_tokens_back),
+               static_cast<size_t>(layout_.n_tokens_back));
+}
 
 void RecurrentStates::clear(SequenceId id) {
   std::fill_n(state(id), layout_.sequence_floats, 0.0F);

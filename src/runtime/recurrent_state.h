@@ -1,11 +1,13 @@
 // What recurrent mixers remember of each sequence, in float32: a fixed piece of memory per sequence
 // that never grows, from one buffer whose size the memory plan gives. It is the state after the
 // sequence's last token and nothing else, so a sequence cannot go back to an earlier token (see
-// Context::restorable). Checkpoints at page borders would lie here, beside `buffer_`.
+// Context::restorable). Whoever wants to go on from there later keeps a copy, of which there is
+// room for a planned number.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,9 +33,10 @@ StateLayout state_layout(const ModelSpec& spec);
 
 class RecurrentStates {
  public:
-  // `buffer` holds the states of `max_sequences` sequences.
+  // `buffer` holds n_states states, of which those of `max_sequences` sequences are the first and
+  // the others are for copies.
   RecurrentStates(StateLayout layout, std::unique_ptr<kernels::Buffer> buffer,
-                  int64_t max_sequences);
+                  int64_t max_sequences, int64_t n_states);
 
   // False: the model remembers nothing but keys and values.
   [[nodiscard]] bool any() const {
@@ -42,6 +45,13 @@ class RecurrentStates {
   // The state before the first token.
   void clear(SequenceId id);
   void copy(SequenceId from, SequenceId to);
+
+  // A place for a copy, named like a sequence; nothing when all are taken.
+  std::optional<SequenceId> take_place();
+  void release_place(SequenceId id) { free_places_.push_back(id); }
+  // All that a place or a sequence holds, as bytes.
+  [[nodiscard]] std::span<std::byte> bytes(SequenceId id) const;
+  [[nodiscard]] std::span<TokenId> tokens(SequenceId id);
 
   // The rows that entered the convolutions of a layer: [window_rows, window_width].
   [[nodiscard]] float* window(SequenceId id, size_t layer) const;
@@ -59,7 +69,8 @@ class RecurrentStates {
 
   StateLayout layout_;
   std::unique_ptr<kernels::Buffer> buffer_;
-  std::vector<TokenId> last_tokens_;  // [max_sequences, n_tokens_back]
+  std::vector<TokenId> last_tokens_;  // [n_states, n_tokens_back]
+  std::vector<SequenceId> free_places_;
 };
 
 }  // namespace llmrun::runtime

@@ -214,33 +214,6 @@ TEST(Engine, ReusesWhatTheCacheHolds) {
             static_cast<int64_t>(prompt.size()) - 1);
 }
 
-TEST(Engine, StartsAgainWhenTheModelCannotGoBack) {
-  FakeContext context({.context_tokens = 64, .batch_tokens = 64}, 1000, mixed);
-  context.is_recurrent = true;
-  Engine engine(context, {nullptr, 1000});
-  const auto first = engine.run(greedy({1, 2, 3, 4}, 4), kNever);
-  const auto again = engine.run(greedy({1, 2, 3, 4}, 4), kNever);
-  ASSERT_TRUE(again) << again.error().message;
-  EXPECT_EQ(again->usage.cached, 0);
-  EXPECT_EQ(again->tokens, first->tokens);
-}
-
-// Of two conversations the one that can be kept whole is better than one with more in common.
-TEST(Engine, PrefersASlotThatTheModelCanGoOnWith) {
-  FakeContext context({.context_tokens = 64, .max_sequences = 2, .batch_tokens = 64}, 1000, mixed);
-  context.is_recurrent = true;
-  Engine engine(context, {nullptr, 1000});
-  const std::atomic<bool>& never = kNever;
-  ASSERT_TRUE(engine.run(greedy({1, 2, 3, 4, 5, 6}, 3), never));
-  ASSERT_TRUE(engine.run(greedy({7, 8}, 1), never));
-  const auto longer = engine.run(greedy({7, 8, 9, 10}, 1), never);
-  ASSERT_TRUE(longer);
-  EXPECT_EQ(longer->usage.cached, 2);
-  const auto departed = engine.run(greedy({1, 2, 3, 4, 50, 60}, 1), never);
-  ASSERT_TRUE(departed);
-  EXPECT_EQ(departed->usage.cached, 0);
-}
-
 TEST(Engine, OverflowingPromptsAreToldBeforeRunning) {
   FakeContext context({.context_tokens = 8}, 1000, mixed);
   Engine engine(context, {nullptr, 1000});

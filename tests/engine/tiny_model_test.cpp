@@ -47,6 +47,7 @@ class TinyModel : public testing::TestWithParam<const char*> {
     options.context_tokens = 128;
     options.batch_tokens = batch_tokens;
     options.max_sequences = max_sequences;
+    options.kept_ends = 2;
     auto context = loaded_.model->new_context(options);
     EXPECT_TRUE(context) << context.error().message;
     return std::move(*context);

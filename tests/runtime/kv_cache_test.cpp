@@ -25,17 +25,18 @@ ModelSpec two_layers() {
 }
 
 KvCache make_cache() {
-  KvLayout layout = kv_layout(two_layers(), kernels::CacheType::kF32, kernels::CacheType::kF16);
+  KvLayout layout =
+      kv_layout(two_layers(), kernels::CacheType::kF32, kernels::CacheType::kF16, kContext);
   const auto backend = kernels::make_reference_backend();
-  auto buffer = backend->allocate(layout.page_bytes * kPages);
-  return {std::move(layout), std::move(*buffer), kPages, kSequences, kContext};
+  auto buffer = backend->allocate(layout.page_bytes[kWholeGroup] * kPages);
+  return {std::move(layout), std::move(*buffer), {kPages, 0}, kSequences, kContext};
 }
 
 TEST(KvLayout, HasRoomForEveryLayer) {
   const KvLayout layout =
-      kv_layout(two_layers(), kernels::CacheType::kF32, kernels::CacheType::kF16);
+      kv_layout(two_layers(), kernels::CacheType::kF32, kernels::CacheType::kF16, kContext);
   constexpr size_t kKeys = 2 * 64 * 8 * 4, kValues = 2 * 64 * 4 * 2;
-  EXPECT_EQ(layout.page_bytes, 2 * (kKeys + kValues));
+  EXPECT_EQ(layout.page_bytes[kWholeGroup], 2 * (kKeys + kValues));
   EXPECT_EQ(layout.layers[0].v_offset, kKeys);
   EXPECT_EQ(layout.layers[1].k_offset, kKeys + kValues);
 }
@@ -44,21 +45,21 @@ TEST(KvCache, TakesAndReturnsPages) {
   KvCache cache = make_cache();
   EXPECT_EQ(cache.free_tokens(), kSequences * kContext);
   const auto id = cache.open().value();
-  EXPECT_EQ(cache.pages_needed(id, 64), 1);
-  EXPECT_EQ(cache.pages_needed(id, 65), 2);
+  EXPECT_EQ(cache.pages_needed(id, 64)[kWholeGroup], 1);
+  EXPECT_EQ(cache.pages_needed(id, 65)[kWholeGroup], 2);
   cache.append(id, 65);
-  EXPECT_EQ(cache.free_pages(), kPages - 2);
-  EXPECT_EQ(cache.pages_needed(id, 63), 0);
+  EXPECT_EQ(cache.free_pages()[kWholeGroup], kPages - 2);
+  EXPECT_EQ(cache.pages_needed(id, 63)[kWholeGroup], 0);
   EXPECT_EQ(cache.table(id, 0).k_pages.size(), 2U);
   std::byte* const first_layer = cache.table(id, 0).k_pages[0];
   EXPECT_NE(first_layer, cache.table(id, 1).k_pages[0]);
   cache.truncate(id, 64);
-  EXPECT_EQ(cache.free_pages(), kPages - 1);
+  EXPECT_EQ(cache.free_pages()[kWholeGroup], kPages - 1);
   cache.close(id);
-  EXPECT_EQ(cache.free_pages(), kPages);
+  EXPECT_EQ(cache.free_pages()[kWholeGroup], kPages);
   EXPECT_FALSE(cache.is_open(id));
   cache.close(id);  // harmless
-  EXPECT_EQ(cache.free_pages(), kPages);
+  EXPECT_EQ(cache.free_pages()[kWholeGroup], kPages);
 }
 
 TEST(KvCache, SharedPagesStayUntilTheLastOwnerCloses) {
@@ -68,12 +69,12 @@ TEST(KvCache, SharedPagesStayUntilTheLastOwnerCloses) {
   cache.table(parent, 0).k_pages[2][5] = std::byte{42};
   const auto child = cache.fork(parent, 130).value();
   EXPECT_EQ(cache.length(child), 130);
-  EXPECT_EQ(cache.free_pages(), kPages - 4);  // two shared, and two ends
+  EXPECT_EQ(cache.free_pages()[kWholeGroup], kPages - 4);  // two shared, and two ends
   EXPECT_EQ(cache.table(child, 0).k_pages[2][5], std::byte{42});
   cache.close(parent);
-  EXPECT_EQ(cache.free_pages(), kPages - 3);
+  EXPECT_EQ(cache.free_pages()[kWholeGroup], kPages - 3);
   cache.close(child);
-  EXPECT_EQ(cache.free_pages(), kPages);
+  EXPECT_EQ(cache.free_pages()[kWholeGroup], kPages);
 }
 
 TEST(KvCache, WritesToASharedPageGoToACopy) {
@@ -85,7 +86,7 @@ TEST(KvCache, WritesToASharedPageGoToACopy) {
   const auto child = cache.fork(parent, 64).value();
   EXPECT_EQ(cache.table(child, 0).k_pages[0], page);
   cache.truncate(child, 10);
-  EXPECT_EQ(cache.pages_needed(child, 1), 1);
+  EXPECT_EQ(cache.pages_needed(child, 1)[kWholeGroup], 1);
   cache.append(child, 1);
   EXPECT_NE(cache.table(child, 0).k_pages[0], page);
   EXPECT_EQ(cache.table(child, 0).k_pages[0][5], std::byte{42});
@@ -119,7 +120,8 @@ TEST(KvCache, LosesNothing) {
         if (!cache.is_open(id)) break;
         const int64_t room = kContext - cache.length(id);
         const int64_t n = room > 0 ? 1 + below(room) : 0;
-        if (n > 0 && cache.pages_needed(id, n) <= cache.free_pages()) cache.append(id, n);
+        if (n > 0 && cache.pages_needed(id, n)[kWholeGroup] <= cache.free_pages()[kWholeGroup])
+          cache.append(id, n);
       }
     }
     std::vector<std::byte*> used;
@@ -130,7 +132,7 @@ TEST(KvCache, LosesNothing) {
     }
     std::sort(used.begin(), used.end());
     used.erase(std::unique(used.begin(), used.end()), used.end());
-    ASSERT_EQ(static_cast<int64_t>(used.size()) + cache.free_pages(), kPages);
+    ASSERT_EQ(static_cast<int64_t>(used.size()) + cache.free_pages()[kWholeGroup], kPages);
   }
 }
 
