@@ -27,7 +27,7 @@ LAYERS = {
                               "sampling", "chat"]),
     "api": ("src/api", ["base", "gguf", "kernels", "runtime", "models", "tokenizer", "sampling",
                         "chat", "convert", "quantize", "engine"]),
-    "store": ("src/store", ["base"]),
+    "store": ("src/store", ["base", "gguf"]),
     "cli": ("src/cli", ["base", "store"]),
 }
 # Headers of include/llmrun that are plain data and open to every layer.

@@ -18,17 +18,22 @@ static_assert(std::endian::native == std::endian::little,
 
 class ByteCursor {
  public:
-  explicit ByteCursor(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  explicit ByteCursor(std::span<const std::byte> bytes) : ByteCursor(bytes, bytes.size()) {}
+  // Over the first bytes of something that is `whole_size` long: counts are held against the whole,
+  // and a read that would need more than the first bytes fails with is_starved() set.
+  ByteCursor(std::span<const std::byte> first_bytes, uint64_t whole_size)
+      : bytes_(first_bytes), whole_size_(whole_size) {}
 
   [[nodiscard]] uint64_t offset() const { return offset_; }
-  [[nodiscard]] uint64_t remaining() const { return bytes_.size() - offset_; }
+  [[nodiscard]] uint64_t remaining() const { return whole_size_ - offset_; }
   [[nodiscard]] bool at_end() const { return remaining() == 0; }
+  [[nodiscard]] bool is_starved() const { return is_starved_; }
 
   // A number; the bytes need no alignment.
   template <typename T>
   std::optional<T> read() {
     static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>);
-    if (remaining() < sizeof(T)) return std::nullopt;
+    if (!has(sizeof(T))) return std::nullopt;
     T value;
     std::memcpy(&value, bytes_.data() + offset_, sizeof(T));
     offset_ += sizeof(T);
@@ -37,7 +42,7 @@ class ByteCursor {
 
   // The next n_bytes as a view into the same memory.
   std::optional<std::span<const std::byte>> take(uint64_t n_bytes) {
-    if (remaining() < n_bytes) return std::nullopt;
+    if (!has(n_bytes)) return std::nullopt;
     const auto view = bytes_.subspan(offset_, n_bytes);
     offset_ += n_bytes;
     return view;
@@ -50,14 +55,23 @@ class ByteCursor {
   }
 
   bool skip(uint64_t n_bytes) {
-    if (remaining() < n_bytes) return false;
+    if (!has(n_bytes)) return false;
     offset_ += n_bytes;
     return true;
   }
 
  private:
+  bool has(uint64_t n_bytes) {
+    if (remaining() < n_bytes) return false;
+    if (bytes_.size() - offset_ >= n_bytes) return true;
+    is_starved_ = true;
+    return false;
+  }
+
   std::span<const std::byte> bytes_;
-  size_t offset_ = 0;  // <= bytes_.size()
+  uint64_t whole_size_ = 0;  // >= bytes_.size()
+  size_t offset_ = 0;        // <= bytes_.size()
+  bool is_starved_ = false;
 };
 
 }  // namespace llmrun

@@ -32,8 +32,9 @@ class ListCommand : public Command {
  public:
   ListCommand() {
     description =
-        "Models that were downloaded stand first; those that the catalogue can fetch follow. Any "
-        "GGUF file can be used by its path as well and need not be listed here.";
+        "Models on this machine stand first, with whose store they lie in: llmrun's own, Ollama's "
+        "or the Hugging Face cache. They run from there, without a copy. Those that the catalogue "
+        "can fetch follow. Any GGUF file can be used by its path as well and need not be listed.";
     options.add_switch("names", 0, "only the names, one on a line", &names_only_);
     add_json_option();
     examples = {{"llmrun list", "what can be run by name"},
@@ -61,6 +62,7 @@ class ListCommand : public Command {
     for (const auto& model : stored) {
       out["models"].push_back({{"name", model.name},
                                {"id", model.id},
+                               {"place", model.place},
                                {"file", model.file.string()},
                                {"bytes", model.size},
                                {"modified", model.modified}});
@@ -85,9 +87,10 @@ class ListCommand : public Command {
       table.add_column("ID");
       table.add_column("SIZE", Align::kRight);
       table.add_column("MODIFIED");
+      table.add_column("WHERE");
       for (const auto& model : stored) {
-        table.add_row(
-            {model.name, model.id, format_bytes_decimal(model.size), local_date(model.modified)});
+        table.add_row({safe_for_terminal(model.name), model.id, format_bytes_decimal(model.size),
+                       local_date(model.modified), model.place});
       }
       write_out(table.text());
     }

@@ -240,10 +240,10 @@ Result<void> check_overlaps(const std::vector<TensorInfo>& tensors) {
   return {};
 }
 
-Result<void> read_tensors(ByteCursor& cursor, uint64_t n_tensors, std::span<const std::byte> bytes,
-                          Part& part) {
+// The list alone; `entry_offsets` gets where each entry stands, for the errors of the next pass.
+Result<void> read_tensor_list(ByteCursor& cursor, uint64_t n_tensors, Part& part,
+                              std::vector<uint64_t>& entry_offsets) {
   part.tensors.reserve(n_tensors);
-  std::vector<uint64_t> entry_offsets;  // where each entry stands, for the errors of the next pass
   entry_offsets.reserve(n_tensors);
   for (uint64_t i = 0; i < n_tensors; ++i) {
     entry_offsets.push_back(cursor.offset());
@@ -251,8 +251,13 @@ Result<void> read_tensors(ByteCursor& cursor, uint64_t n_tensors, std::span<cons
     if (!tensor) return at_byte(std::move(tensor).error(), entry_offsets.back());
     part.tensors.push_back(*tensor);
   }
-  if (n_tensors == 0) return {};
-  const auto data_start = checked_align_up(cursor.offset(), part.alignment);
+  return {};
+}
+
+Result<void> place_tensors(uint64_t list_end, std::span<const std::byte> bytes,
+                           const std::vector<uint64_t>& entry_offsets, Part& part) {
+  if (part.tensors.empty()) return {};
+  const auto data_start = checked_align_up(list_end, part.alignment);
   if (!data_start) return bad("the data begins past the end of the file");
   for (size_t i = 0; i < part.tensors.size(); ++i) {
     auto placed = place_tensor(part.tensors[i], *data_start, part.alignment, bytes);
@@ -261,15 +266,23 @@ Result<void> read_tensors(ByteCursor& cursor, uint64_t n_tensors, std::span<cons
   return check_overlaps(part.tensors);
 }
 
-Result<Part> read_part(std::span<const std::byte> bytes) {
-  ByteCursor cursor(bytes);
+// Header, metadata and the list of tensors, which are not placed yet.
+Result<void> read_directory(ByteCursor& cursor, std::span<const std::byte> bytes, Part& part,
+                            std::vector<uint64_t>& entry_offsets) {
   auto header = read_header(cursor, bytes);
   if (!header) return at_byte(std::move(header).error(), cursor.offset());
-  Part part;
   part.version = header->version;
   LLMRUN_TRY(read_metadata(cursor, header->n_keys, part.metadata));
   LLMRUN_ASSIGN(part.alignment, read_alignment(part.metadata));
-  LLMRUN_TRY(read_tensors(cursor, header->n_tensors, bytes, part));
+  return read_tensor_list(cursor, header->n_tensors, part, entry_offsets);
+}
+
+Result<Part> read_part(std::span<const std::byte> bytes) {
+  ByteCursor cursor(bytes);
+  Part part;
+  std::vector<uint64_t> entry_offsets;
+  LLMRUN_TRY(read_directory(cursor, bytes, part, entry_offsets));
+  LLMRUN_TRY(place_tensors(cursor.offset(), bytes, entry_offsets, part));
   return part;
 }
 
@@ -285,6 +298,20 @@ Result<void> check_part_number(const Metadata& metadata, uint32_t part, uint32_t
 }
 
 }  // namespace
+
+Result<std::optional<uint64_t>> find_directory_end(std::span<const std::byte> first_bytes,
+                                                   uint64_t file_size) {
+  if (file_size < first_bytes.size()) {
+    return bad("{} bytes of a file that has {}", first_bytes.size(), file_size);
+  }
+  ByteCursor cursor(first_bytes, file_size);
+  Part part;
+  std::vector<uint64_t> entry_offsets;
+  auto read = read_directory(cursor, first_bytes, part, entry_offsets);
+  if (read) return cursor.offset();
+  if (cursor.is_starved()) return std::nullopt;
+  return tl::unexpected<Error>(std::move(read).error());
+}
 
 Result<File> File::open(const std::string& path, const OpenOptions& options) {
   File file;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,12 @@ struct OpenOptions {
   bool find_parts = true;  // opening any part of a split model opens all of it
   bool populate = false;   // read all of it into memory before open() returns
 };
+
+// How many bytes from the front of a file hold its metadata and its list of tensors, for one that
+// is read over the network piece by piece: nothing when `first_bytes` end before they do. What is
+// malformed is an error as soon as it is seen.
+Result<std::optional<uint64_t>> find_directory_end(std::span<const std::byte> first_bytes,
+                                                   uint64_t file_size);
 
 class File {
  public:

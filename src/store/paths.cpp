@@ -2,30 +2,66 @@
 #include "store/paths.h"
 
 #include <cstdlib>
-#include <string_view>
+
+#include "store/model_name.h"
 
 namespace llmrun::store {
 namespace {
 
-// The variable's value, or empty: an empty variable counts as unset (XDG base directory spec).
-std::string_view environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string_view() : std::string_view(value);
+namespace fs = std::filesystem;
+
+constexpr const char* kServiceStore = "/usr/share/ollama/.ollama/models";
+
+fs::path home_dir() {
+  const std::string home = environment("HOME");
+  return home.empty() ? "/tmp" : home;
 }
 
 }  // namespace
 
-std::filesystem::path data_dir() {
-  if (const auto home = environment("LLMRUN_HOME"); !home.empty()) return home;
-  if (const auto data = environment("XDG_DATA_HOME"); !data.empty()) {
-    return std::filesystem::path(data) / "llmrun";
-  }
-  const auto home = environment("HOME");
-  return std::filesystem::path(home.empty() ? "/tmp" : home) / ".local" / "share" / "llmrun";
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
-std::filesystem::path models_dir() { return data_dir() / "models"; }
-std::filesystem::path chats_dir() { return data_dir() / "chats"; }
-std::filesystem::path history_file() { return data_dir() / "history"; }
+bool is_switched_on(const char* name) {
+  const std::string value = lower(environment(name));
+  return value == "1" || value == "true" || value == "yes" || value == "on";
+}
+
+fs::path data_dir() {
+  if (const auto home = environment("LLMRUN_HOME"); !home.empty()) return home;
+  if (const auto data = environment("XDG_DATA_HOME"); !data.empty()) {
+    return fs::path(data) / "llmrun";
+  }
+  return home_dir() / ".local" / "share" / "llmrun";
+}
+
+std::vector<fs::path> ollama_dirs() {
+  std::vector<fs::path> folders;
+  if (const auto folder = environment("OLLAMA_MODELS"); !folder.empty()) folders.push_back(folder);
+  folders.push_back(home_dir() / ".ollama" / "models");
+  folders.emplace_back(kServiceStore);
+  return folders;
+}
+
+fs::path hf_home() {
+  if (const auto home = environment("HF_HOME"); !home.empty()) return home;
+  if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty()) {
+    return fs::path(cache) / "huggingface";
+  }
+  return home_dir() / ".cache" / "huggingface";
+}
+
+fs::path hf_cache_dir() {
+  for (const char* name : {"LLAMA_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
+    if (const auto folder = environment(name); !folder.empty()) return folder;
+  }
+  return hf_home() / "hub";
+}
+
+fs::path models_dir() { return data_dir() / "models"; }
+fs::path chats_dir() { return data_dir() / "chats"; }
+fs::path history_file() { return data_dir() / "history"; }
 
 }  // namespace llmrun::store

@@ -1,69 +1,148 @@
-// From what a person typed to a file; see resolver.h.
+// From what a person typed to a model; see resolver.h.
 #include "store/resolver.h"
 
 #include <algorithm>
-#include <string>
-#include <system_error>
 
 #include "base/edit_distance.h"
 #include "base/error.h"
-#include "store/catalog.h"
-#include "store/fetch.h"
+#include "store/hf_name.h"
 #include "store/paths.h"
 
 namespace llmrun::store {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr size_t kMaxSuggestions = 3;
+constexpr size_t kMaxSuggestable = 200;  // longer texts are no mistyped names
 
-bool looks_like_a_path(std::string_view text) {
-  return text.find('/') != std::string_view::npos || text.ends_with(".gguf");
+bool is_path(std::string_view name) {
+  for (const std::string_view prefix : {"/", "./", "../", "~/"}) {
+    if (name.starts_with(prefix)) return true;
+  }
+  const bool is_address = is_hf_name(name) || name.find("://") != std::string_view::npos;
+  return !is_address && lower(name).ends_with(".gguf");
+}
+
+// How far `name` is from a known one, or from its last part: people leave out what stands before.
+size_t distance(const std::string& name, std::string_view known) {
+  const std::string whole = lower(known);
+  const std::string last = whole.substr(whole.rfind('/') + 1);
+  return std::min(edit_distance(name, whole), edit_distance(name, last));
 }
 
 // Known names, the nearest first.
-std::string suggestions(std::string_view name, const LocalStore& store) {
+std::string suggestions(const std::string& name) {
+  if (name.size() > kMaxSuggestable) return "";
   std::vector<std::string> names;
-  for (const StoredModel& model : store.list()) names.push_back(model.name);
-  for (const CatalogEntry& entry : catalog()) names.push_back(entry.name);
+  for (const auto& source : all_sources()) {
+    for (StoredModel& model : source->list()) names.push_back(std::move(model.name));
+    for (std::string& known : source->names()) names.push_back(std::move(known));
+  }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  });
-  if (names.size() > kMaxSuggestions) names.resize(kMaxSuggestions);
-  return fmt::format("{}", fmt::join(names, ", "));
+  std::vector<std::pair<size_t, std::string>> ranked;
+  ranked.reserve(names.size());
+  for (std::string& known : names) ranked.emplace_back(distance(lower(name), known), known);
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::string text;
+  for (size_t i = 0; i < ranked.size() && i < kMaxSuggestions; ++i) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", ranked[i].second);
+  }
+  return text.empty() ? "" : " Nearest names: " + text + ".";
+}
+
+std::vector<const Source*> speaking(const std::string& name) {
+  std::vector<const Source*> sources;
+  for (const auto& source : all_sources()) {
+    if (source->speaks(name)) sources.push_back(source.get());
+  }
+  return sources;
+}
+
+// "it is neither in A, nor in B, nor in C": where a name was looked for.
+std::string looked_in(const std::vector<const Source*>& sources, bool with_servers) {
+  std::string text;
+  for (const Source* source : sources) {
+    if (source->is_remote() && !with_servers) continue;
+    text += fmt::format("{}{}", text.empty() ? "" : "; ", source->where());
+  }
+  return text;
+}
+
+tl::unexpected<Error> not_found(const std::string& name, const std::vector<const Source*>& sources,
+                                const std::string& what_servers_said) {
+  return make_error(ErrorCode::kNotFound, "no model is called {}. Looked in: {}.{}{}", name,
+                    looked_in(sources, true), what_servers_said, suggestions(name));
+}
+
+// The form of the name: what is wrong with one that no source but files understands.
+Result<void> check_form(const std::string& name, const std::vector<const Source*>& sources) {
+  if (is_path(name)) return make_error(ErrorCode::kNotFound, "there is no file {}", name);
+  if (is_hf_name(name)) LLMRUN_TRY(parse_hf_name(name));
+  if (sources.size() > 1) return {};
+  LLMRUN_TRY(parse_model_name(name));
+  return {};
+}
+
+// Asks the servers in turn; the next one only when one has no such model.
+template <typename T, typename Ask>
+Result<T> ask_servers(const std::string& name, const SourceOptions& options, const Ask& ask) {
+  const std::vector<const Source*> sources = speaking(name);
+  LLMRUN_TRY(check_form(name, sources));
+  std::string said;
+  for (const Source* source : sources) {
+    if (!source->is_remote()) continue;
+    if (options.offline || is_offline_by_environment()) {
+      return make_error(ErrorCode::kNotFound,
+                        "{} is not on this machine, and the network is not asked (--offline, "
+                        "HF_HUB_OFFLINE or LLMRUN_OFFLINE). Looked in: {}.{}",
+                        name, looked_in(sources, false), suggestions(name));
+    }
+    auto result = ask(*source);
+    if (result || result.error().code != ErrorCode::kNotFound) return result;
+    said += fmt::format("\n  {}: {}\n", source->where(), result.error().message);
+  }
+  return not_found(name, sources, said);
 }
 
 }  // namespace
 
-Result<fs::path> resolve_model(std::string_view name, const ResolveOptions& options) {
-  std::error_code error;
-  if (fs::exists(fs::path(name), error) && !fs::is_directory(fs::path(name), error)) {
-    return fs::path(name);
-  }
-  if (looks_like_a_path(name)) {
-    return make_error(ErrorCode::kNotFound, "there is no file {}", name);
-  }
-  LLMRUN_ASSIGN(const ModelName parsed, parse_model_name(name));
-  const LocalStore store(models_dir());
-  if (const auto model = store.find(parsed)) return model->file;
-  const CatalogEntry* entry = find_in_catalog(parsed);
-  if (entry == nullptr) {
-    return make_error(
-        ErrorCode::kNotFound,
-        "no model is called {}: it is neither a file, nor in the store {}, nor in the "
-        "catalogue. Nearest names: {}",
-        name, store.root().string(), suggestions(name, store));
-  }
-  if (!options.fetch) {
-    return make_error(ErrorCode::kNotFound, "{} is not on this machine yet; run: llmrun pull {}",
-                      entry->name, entry->name);
-  }
-  return fetch_model(*entry, store);
+bool is_offline_by_environment() {
+  return is_switched_on("HF_HUB_OFFLINE") || is_switched_on("LLMRUN_OFFLINE");
 }
 
-std::vector<StoredModel> list_models() { return LocalStore(models_dir()).list(); }
+std::optional<StoredModel> find_model_here(const std::string& name) {
+  for (const Source* source : speaking(name)) {
+    if (auto model = source->find(name)) return model;
+  }
+  return std::nullopt;
+}
+
+Result<StoredModel> find_or_fetch(const std::string& name, const SourceOptions& options) {
+  if (auto model = find_model_here(name)) return std::move(*model);
+  return ask_servers<StoredModel>(name, options, [&](const Source& source) -> Result<StoredModel> {
+    if (options.fetch) return source.fetch(name, options);
+    return make_error(ErrorCode::kUsage, "{} is not on this machine yet; run: llmrun pull {}", name,
+                      name);
+  });
+}
+
+Result<std::filesystem::path> resolve_model(const std::string& name, const SourceOptions& options) {
+  LLMRUN_ASSIGN(const StoredModel model, find_or_fetch(name, options));
+  return model.file;
+}
+
+Result<RemoteModel> locate_model(const std::string& name, const SourceOptions& options) {
+  return ask_servers<RemoteModel>(
+      name, options, [&](const Source& source) { return source.locate(name, options); });
+}
+
+std::vector<StoredModel> list_models() {
+  std::vector<StoredModel> models;
+  for (const auto& source : all_sources()) {
+    for (StoredModel& model : source->list()) models.push_back(std::move(model));
+  }
+  return models;
+}
 
 }  // namespace llmrun::store

@@ -1,25 +1,31 @@
-// From what a person typed after `llmrun run` to a file.
+// From what a person typed after `llmrun run` to a model, through the table of sources (source.h).
 #pragma once
 
 #include <filesystem>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "llmrun/error.h"
 #include "store/local_store.h"
+#include "store/source.h"
 
 namespace llmrun::store {
 
-struct ResolveOptions {
-  bool fetch = true;  // a catalogue name that is not in the store yet is downloaded
-};
+// What is on this machine is taken where it lies and without asking the network. kNotFound says
+// where was looked and lists the names that look alike.
+Result<StoredModel> find_or_fetch(const std::string& name, const SourceOptions& options);
+// Only its file.
+Result<std::filesystem::path> resolve_model(const std::string& name,
+                                            const SourceOptions& options = {});
+// What a server offers under that name, also when the model is on this machine already.
+Result<RemoteModel> locate_model(const std::string& name, const SourceOptions& options);
+// On this machine; reads only. Nothing when it is not here.
+std::optional<StoredModel> find_model_here(const std::string& name);
 
-// In this order: the path of an existing file; a name in the local store; a name of the catalogue.
-// kNotFound says what was tried and lists the names that look alike.
-Result<std::filesystem::path> resolve_model(std::string_view name,
-                                            const ResolveOptions& options = {});
-
-// The models of the local store.
+// The models on this machine: of llmrun's store, then of the other stores that are there.
 std::vector<StoredModel> list_models();
+
+// HF_HUB_OFFLINE=1 or LLMRUN_OFFLINE=1.
+bool is_offline_by_environment();
 
 }  // namespace llmrun::store

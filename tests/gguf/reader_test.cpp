@@ -66,6 +66,32 @@ TEST(GgufReader, ReadsItsDirectory) {
   file->prefetch(*matrix);
 }
 
+TEST(GgufReader, FindsTheEndOfTheDirectoryInTheFirstBytes) {
+  const auto bytes = test::tiny_writer().to_bytes().value();
+  const uint64_t data = File::from_bytes(bytes)->tensors()[0].offset;
+  const std::span<const std::byte> all(bytes);
+  uint64_t end = 0;
+  for (size_t n = 0; n <= bytes.size(); ++n) {
+    const auto found = find_directory_end(all.first(n), bytes.size());
+    ASSERT_TRUE(found) << n << ": " << found.error().message;
+    if (!*found) {
+      EXPECT_EQ(end, 0U) << n;
+      continue;
+    }
+    if (end == 0) end = n;
+    EXPECT_EQ(**found, end) << "the first that suffices is the answer";
+  }
+  EXPECT_GT(end, 0U);
+  EXPECT_LE(end, data);
+  EXPECT_GT(end + 32, data);
+  // A whole file that is too short for its directory is cut off, and a damaged one is malformed,
+  // however few of its bytes are there.
+  EXPECT_THAT(find_directory_end(all.first(end - 1), end - 1).error().message,
+              HasSubstr("the file ends inside"));
+  EXPECT_FALSE(find_directory_end(std::as_bytes(std::span("<html> no")), 1000));
+  EXPECT_FALSE(find_directory_end(all, bytes.size() - 1));
+}
+
 TEST(GgufReader, OpensFilesAndKeepsViewsWhenMoved) {
   const TemporaryFolder folder;
   const std::string path = folder.file("tiny.gguf");

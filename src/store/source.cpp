@@ -1,0 +1,31 @@
+// The table of sources; see source.h.
+#include "store/source.h"
+
+#include <array>
+
+#include "base/error.h"
+
+namespace llmrun::store {
+
+#define LLMRUN_SOURCE(name) std::unique_ptr<Source> make_##name##_source();
+#include "store/sources.def"
+#undef LLMRUN_SOURCE
+
+Result<RemoteModel> Source::locate(const std::string& name, const SourceOptions&) const {
+  return make_error(ErrorCode::kUnsupported, "{} cannot be looked at before it is here", name);
+}
+
+Result<StoredModel> Source::fetch(const std::string& name, const SourceOptions&) const {
+  return make_error(ErrorCode::kUnsupported, "{} cannot be fetched", name);
+}
+
+std::span<const std::unique_ptr<Source>> all_sources() {
+  static const std::array sources = {
+#define LLMRUN_SOURCE(name) make_##name##_source(),
+#include "store/sources.def"
+#undef LLMRUN_SOURCE
+  };
+  return sources;
+}
+
+}  // namespace llmrun::store
