@@ -230,15 +230,18 @@ struct MixRowsParams {
 
 // ---- attention ---------------------------------------------------------------------------------
 
-// The cache keeps the keys and values of kPageTokens tokens of one layer per page, in the order
-// [kv_head][token][dim]. K and V have their own type: F32, F16, BF16, or the 8-bit forms.
+// The cache keeps the keys and values of kPageTokens tokens of one layer per page, a tile for each
+// kv_head. A tile of keys is [dim][token], so that the scores of many keys come out side by side; a
+// tile of values, and of keys that are values too (v_in_k), is [token][dim]. K and V have their own
+// type: F32, F16, BF16, or the 8-bit forms.
 inline constexpr int64_t kPageTokens = 64;
 
 enum class CacheType : uint8_t { kF32, kF16, kBf16, kFp8E4m3, kInt8 };
-// Bytes of the keys or values of one (head, token): int8 carries one float32 scale in front.
+// Bytes of the keys or values of one (head, token). Int8 has one float32 scale for it; the
+// kPageTokens scales of a tile lie in front.
 size_t cache_row_bytes(CacheType type, int64_t dim);
 
-// Where the pages of one sequence lie: token p is row p % kPageTokens of pages[p / kPageTokens].
+// Where the pages of one sequence lie: token p is number p % kPageTokens of pages[p / kPageTokens].
 struct PageTable {
   std::span<std::byte* const> k_pages;
   std::span<std::byte* const> v_pages;

@@ -1,4 +1,4 @@
-// Row-wise ops and attention of the CPU backend: how their work is divided among threads.
+// Row-wise ops of the CPU backend: how their work is divided among threads.
 #include "kernels/cpu/ops.h"
 
 #include <algorithm>
@@ -49,13 +49,9 @@ void for_rows(ThreadPool& pool, int64_t n, int64_t width, const Fn& fn) {
 
 }  // namespace
 
-size_t CpuOps::attention_scratch(int64_t k_dim, int64_t v_dim) const {
-  return static_cast<size_t>(table_.attention->scratch_floats(k_dim, v_dim)) * sizeof(float);
-}
-
 size_t CpuOps::workspace_bytes(int64_t max_tokens, int64_t max_width) const {
   const auto n_tiles = static_cast<size_t>(ceil_div(max_tokens, table_.matmul->tile_tokens));
-  return n_tiles * tile_bytes(max_width + 31) + thread_scratch_bytes();
+  return n_tiles * tile_bytes(max_width + 31) + thread_scratch_bytes() + partials_bytes(max_width);
 }
 
 size_t CpuOps::thread_scratch_bytes() const {
@@ -67,6 +63,7 @@ size_t CpuOps::thread_scratch_bytes() const {
 Result<void> CpuOps::reserve(int64_t max_tokens, int64_t max_width) {
   const auto n_tiles = static_cast<size_t>(ceil_div(max_tokens, table_.matmul->tile_tokens));
   LLMRUN_TRY(activations_.reserve(n_tiles * tile_bytes(max_width + 31)));
+  LLMRUN_TRY(partials_.reserve(partials_bytes(max_width)));
   return scratch_.reserve(thread_scratch_bytes());
 }
 
@@ -118,50 +115,6 @@ void CpuOps::group_dot(const GroupDotParams& p) {
 void CpuOps::mix_rows(const MixRowsParams& p) {
   for_rows(pool_, p.y.n, p.y.width * p.scores.width,
            [&](int64_t begin, int64_t end) { table_.rows->mix_rows(p, begin, end); });
-}
-
-void CpuOps::kv_write(const KvWriteParams& p) {
-  for_rows(pool_, p.k.n, p.n_kv_heads * (p.k_dim + p.v_dim), [&](int64_t begin, int64_t end) {
-    table_.attention->write(p, p.pages.k_pages.data(), p.pages.v_pages.data(), begin, end);
-  });
-}
-
-void CpuOps::attention(const AttentionParams& p) {
-  if (p.q.n == 0) return;
-  const int64_t group = p.n_heads / p.n_kv_heads;
-  const int64_t threads = pool_.n_threads();
-  // As many queries per task as share a decoded page, but enough tasks for all threads.
-  int64_t heads = std::min(group, kMaxQueries);
-  int64_t tokens = std::min(p.q.n, std::max<int64_t>(1, kMaxQueries / heads));
-  const auto n_tasks = [&] {
-    return p.n_kv_heads * ceil_div(group, heads) * ceil_div(p.q.n, tokens);
-  };
-  while (n_tasks() < 3 * threads && tokens > 1) tokens = ceil_div(tokens, 2);
-  while (n_tasks() < 3 * threads && heads > 1) heads = ceil_div(heads, 2);
-  const int64_t blocks = ceil_div(p.q.n, tokens);
-  const int64_t parts = ceil_div(group, heads);
-  const size_t bytes = attention_scratch(p.k_dim, p.v_dim);
-  uint8_t* scratch = scratch_.get(static_cast<size_t>(threads) * bytes);
-  const auto attend = [&](int64_t index, int thread) {
-    AttentionTask task;
-    task.k_pages = p.pages.k_pages.data();
-    task.v_pages = p.pages.v_pages.data();
-    const int64_t block = blocks - 1 - index / (p.n_kv_heads * parts);  // the longest rows first
-    const int64_t head = index % (p.n_kv_heads * parts);
-    task.kv_head = head / parts;
-    task.head_begin = task.kv_head * group + head % parts * heads;
-    task.head_end = std::min(task.head_begin + heads, (task.kv_head + 1) * group);
-    task.token_begin = block * tokens;
-    task.token_end = std::min(task.token_begin + tokens, p.q.n);
-    table_.attention->attend(
-        p, task, reinterpret_cast<float*>(scratch + static_cast<size_t>(thread) * bytes));
-  };
-  const int64_t total = p.n_kv_heads * parts * blocks;
-  if (p.q.n * p.n_heads * p.n_keys * (p.k_dim + p.v_dim) <= 4 * kInlineElements) {
-    for (int64_t index = 0; index < total; ++index) attend(index, 0);
-  } else {
-    pool_.parallel_for_indexed(total, attend);
-  }
 }
 
 void CpuOps::route(const RouteParams& p) {

@@ -2,6 +2,9 @@
 // How work is divided never changes a result: every output element is computed by one task.
 #pragma once
 
+#include <atomic>
+#include <deque>
+
 #include "base/thread_pool.h"
 #include "kernels/backend.h"
 #include "kernels/cpu/targets.h"
@@ -46,13 +49,16 @@ class CpuOps final : public Ops {
   uint8_t* product_scratch();
   [[nodiscard]] size_t attention_scratch(int64_t k_dim, int64_t v_dim) const;  // per thread
   [[nodiscard]] size_t thread_scratch_bytes() const;                           // all threads
+  [[nodiscard]] static size_t partials_bytes(int64_t max_width);
 
   const TargetTable& table_;
   ThreadPool& pool_;
   MatmulObserver* observer_;  // null: none
   Workspace activations_;     // tiles of quantised rows
   Workspace scratch_;         // of products and attention, per thread
+  Workspace partials_;        // of attention whose keys are divided among threads
   Workspace indices_;         // rows of expert products, grouped
+  std::deque<std::atomic<int64_t>> unfinished_;  // splits of each part of the heads
 };
 
 }  // namespace llmrun::kernels::cpu

@@ -76,23 +76,45 @@ struct RowKernels {
 
 // ---- attention (attention.inc) -----------------------------------------------------------------
 
-// The queries of some heads of one key/value head and some tokens: at most kMaxQueries of them.
-inline constexpr int64_t kMaxQueries = 32;
+// The queries of some heads of one key/value head and some tokens (at most kMaxQueries of them)
+// over some pages: all they see, or, with `partials`, whole segments of the pages that one token
+// sees, whose partial results are left there one after the other.
+inline constexpr int64_t kMaxQueries = 64;
+inline constexpr int64_t kMaxSegments = 33;  // of a query
 struct AttentionTask {
   std::byte* const* k_pages;
   std::byte* const* v_pages;
   int64_t kv_head;
   int64_t head_begin, head_end;
   int64_t token_begin, token_end;
+  int64_t page_begin, page_end;
+  float* partials;
+};
+
+// The pages with keys that a token sees. Segments begin at multiples of per_segment.
+struct VisiblePages {
+  int64_t begin, end;
+  int64_t per_segment;
+};
+
+struct KvWriteTask {
+  std::byte* const* k_pages;
+  std::byte* const* v_pages;
+  int64_t head_begin, head_end;
+  int64_t row_begin, row_end;
 };
 
 struct AttentionKernels {
   // Floats of scratch that one task needs.
   int64_t (*scratch_floats)(int64_t k_dim, int64_t v_dim);
+  // Floats of the partial result of one segment and n_rows queries.
+  int64_t (*partial_floats)(const AttentionParams& params, int64_t n_rows);
+  void (*visible_pages)(const AttentionParams& params, int64_t token, VisiblePages* pages);
   void (*attend)(const AttentionParams& params, const AttentionTask& task, float* scratch);
-  // Writes the rows [begin, end) of params.
-  void (*write)(const KvWriteParams& params, std::byte* const* k_pages, std::byte* const* v_pages,
-                int64_t row_begin, int64_t row_end);
+  // Writes the results of a task from the partial ones of all segments that it sees.
+  void (*merge)(const AttentionParams& params, const AttentionTask& task, int64_t n_segments,
+                float* scratch);
+  void (*write)(const KvWriteParams& params, const KvWriteTask& task);
 };
 
 // ---- recurrent mixers (recurrent.inc) ----------------------------------------------------------

@@ -29,11 +29,84 @@ size_t cache_row_bytes(CacheType type, int64_t dim) {
 namespace ref {
 namespace {
 
-// Where the row of (head, token position) lies.
-std::byte* cache_row(std::span<std::byte* const> pages, CacheType type, int64_t dim, int64_t head,
-                     int64_t position) {
-  const auto row = static_cast<size_t>(head * kPageTokens + position % kPageTokens);
-  return pages[static_cast<size_t>(position / kPageTokens)] + row * cache_row_bytes(type, dim);
+// The vector of one token within the tile of its head, [dim] values that lie `step` apart, and its
+// scale (int8).
+struct CacheVector {
+  CacheType type;
+  std::byte* scale;
+  std::byte* first;
+  size_t step;
+};
+CacheVector cache_vector(std::span<std::byte* const> pages, CacheType type, int64_t dim,
+                         bool dim_major, int64_t head, int64_t position) {
+  const auto t = static_cast<size_t>(position % kPageTokens);
+  const size_t tile_bytes = kPageTokens * cache_row_bytes(type, dim);
+  std::byte* tile =
+      pages[static_cast<size_t>(position / kPageTokens)] + static_cast<size_t>(head) * tile_bytes;
+  const size_t scales = type == CacheType::kInt8 ? kPageTokens * sizeof(float) : 0;
+  const size_t element = (tile_bytes - scales) / static_cast<size_t>(kPageTokens * dim);
+  std::byte* elements = tile + scales;
+  if (dim_major) {
+    return {type, tile + t * sizeof(float), elements + t * element, kPageTokens * element};
+  }
+  return {type, tile + t * sizeof(float), elements + t * static_cast<size_t>(dim) * element,
+          element};
+}
+
+void encode(const float* values, int64_t dim, const CacheVector& to) {
+  float largest = 0;
+  for (int64_t i = 0; i < dim; ++i) largest = std::max(largest, std::abs(values[i]));
+  const float scale = largest / 127.0F;
+  const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
+  if (to.type == CacheType::kInt8) std::memcpy(to.scale, &scale, sizeof(scale));
+  for (int64_t i = 0; i < dim; ++i) {
+    std::byte* element = to.first + static_cast<size_t>(i) * to.step;
+    const float value = values[i];
+    switch (to.type) {
+      case CacheType::kF32:
+        std::memcpy(element, &value, sizeof(value));
+        break;
+      case CacheType::kF16:
+      case CacheType::kBf16: {
+        const uint16_t half = to.type == CacheType::kF16 ? quant::f16_from_float(value)
+                                                         : quant::bf16_from_float(value);
+        std::memcpy(element, &half, sizeof(half));
+        break;
+      }
+      case CacheType::kFp8E4m3:
+        *element = static_cast<std::byte>(quant::e4m3_from_float(value));
+        break;
+      case CacheType::kInt8:
+        *element = static_cast<std::byte>(static_cast<int8_t>(std::nearbyint(value * inverse)));
+        break;
+    }
+  }
+}
+
+void decode(const CacheVector& from, int64_t dim, float* values) {
+  float scale = 0;
+  if (from.type == CacheType::kInt8) std::memcpy(&scale, from.scale, sizeof(scale));
+  for (int64_t i = 0; i < dim; ++i) {
+    const std::byte* element = from.first + static_cast<size_t>(i) * from.step;
+    uint16_t half = 0;
+    switch (from.type) {
+      case CacheType::kF32:
+        std::memcpy(&values[i], element, sizeof(float));
+        break;
+      case CacheType::kF16:
+      case CacheType::kBf16:
+        std::memcpy(&half, element, sizeof(half));
+        values[i] = from.type == CacheType::kF16 ? quant::float_from_f16(half)
+                                                 : quant::float_from_bf16(half);
+        break;
+      case CacheType::kFp8E4m3:
+        values[i] = quant::float_from_e4m3(static_cast<uint8_t>(*element));
+        break;
+      case CacheType::kInt8:
+        values[i] = scale * static_cast<float>(static_cast<int8_t>(*element));
+        break;
+    }
+  }
 }
 
 bool visible(const AttentionParams& p, int64_t query, int64_t key) {
@@ -55,8 +128,8 @@ void attend(const AttentionParams& p, int64_t t, int64_t head) {
                                       : static_cast<double>(p.sinks[head]);
   for (int64_t key = 0; key < p.n_keys; ++key) {
     if (!visible(p, query, key)) continue;
-    decode_cache_row(p.k_type, cache_row(p.pages.k_pages, p.k_type, p.k_dim, kv_head, key), p.k_dim,
-                     row.data());
+    decode(cache_vector(p.pages.k_pages, p.k_type, p.k_dim, !p.v_in_k, kv_head, key), p.k_dim,
+           row.data());
     double score = 0;
     for (int64_t i = 0; i < p.k_dim; ++i) {
       score += static_cast<double>(q[i]) * static_cast<double>(row[static_cast<size_t>(i)]);
@@ -80,7 +153,7 @@ void attend(const AttentionParams& p, int64_t t, int64_t head) {
     const CacheType type = p.v_in_k ? p.k_type : p.v_type;
     const int64_t dim = p.v_in_k ? p.k_dim : p.v_dim;
     const auto pages = p.v_in_k ? p.pages.k_pages : p.pages.v_pages;
-    decode_cache_row(type, cache_row(pages, type, dim, kv_head, key), dim, row.data());
+    decode(cache_vector(pages, type, dim, false, kv_head, key), dim, row.data());
     for (size_t i = 0; i < out.size(); ++i) out[i] += weight * static_cast<double>(row[i]);
   }
   float* y = p.y.data + t * p.y.stride + head * p.v_dim;
@@ -89,60 +162,16 @@ void attend(const AttentionParams& p, int64_t t, int64_t head) {
 
 }  // namespace
 
-void encode_cache_row(CacheType type, const float* values, int64_t dim, std::byte* row) {
-  auto* bytes = reinterpret_cast<uint8_t*>(row);
-  if (type == CacheType::kF32) {
-    std::memcpy(row, values, static_cast<size_t>(dim) * sizeof(float));
-  } else if (type == CacheType::kFp8E4m3) {
-    for (int64_t i = 0; i < dim; ++i) bytes[i] = quant::e4m3_from_float(values[i]);
-  } else if (type == CacheType::kInt8) {
-    float largest = 0;
-    for (int64_t i = 0; i < dim; ++i) largest = std::max(largest, std::abs(values[i]));
-    const float scale = largest / 127.0F;
-    const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
-    std::memcpy(row, &scale, sizeof(scale));
-    for (int64_t i = 0; i < dim; ++i) {
-      bytes[4 + i] = static_cast<uint8_t>(static_cast<int8_t>(std::nearbyint(values[i] * inverse)));
-    }
-  } else {
-    for (int64_t i = 0; i < dim; ++i) {
-      const uint16_t half = type == CacheType::kF16 ? quant::f16_from_float(values[i])
-                                                    : quant::bf16_from_float(values[i]);
-      std::memcpy(row + 2 * i, &half, sizeof(half));
-    }
-  }
-}
-
-void decode_cache_row(CacheType type, const std::byte* row, int64_t dim, float* out) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(row);
-  if (type == CacheType::kF32) {
-    std::memcpy(out, row, static_cast<size_t>(dim) * sizeof(float));
-  } else if (type == CacheType::kFp8E4m3) {
-    for (int64_t i = 0; i < dim; ++i) out[i] = quant::float_from_e4m3(bytes[i]);
-  } else if (type == CacheType::kInt8) {
-    float scale = 0;
-    std::memcpy(&scale, row, sizeof(scale));
-    for (int64_t i = 0; i < dim; ++i) {
-      out[i] = scale * static_cast<float>(static_cast<int8_t>(bytes[4 + i]));
-    }
-  } else {
-    for (int64_t i = 0; i < dim; ++i) {
-      uint16_t half = 0;
-      std::memcpy(&half, row + 2 * i, sizeof(half));
-      out[i] = type == CacheType::kF16 ? quant::float_from_f16(half) : quant::float_from_bf16(half);
-    }
-  }
-}
-
 void kv_write(const KvWriteParams& p) {
   for (int64_t t = 0; t < p.k.n; ++t) {
     const int64_t position = p.first_position + t;
     for (int64_t head = 0; head < p.n_kv_heads; ++head) {
-      encode_cache_row(p.k_type, p.k.data + t * p.k.stride + head * p.k_dim, p.k_dim,
-                       cache_row(p.pages.k_pages, p.k_type, p.k_dim, head, position));
-      if (p.v.data == nullptr) continue;
-      encode_cache_row(p.v_type, p.v.data + t * p.v.stride + head * p.v_dim, p.v_dim,
-                       cache_row(p.pages.v_pages, p.v_type, p.v_dim, head, position));
+      const bool latent = p.v.data == nullptr;
+      encode(p.k.data + t * p.k.stride + head * p.k_dim, p.k_dim,
+             cache_vector(p.pages.k_pages, p.k_type, p.k_dim, !latent, head, position));
+      if (latent) continue;
+      encode(p.v.data + t * p.v.stride + head * p.v_dim, p.v_dim,
+             cache_vector(p.pages.v_pages, p.v_type, p.v_dim, false, head, position));
     }
   }
 }

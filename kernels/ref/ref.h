@@ -28,8 +28,5 @@ void delta_rule(const DeltaRuleParams& params);
 
 // act(x) in double.
 double activate(Activation activation, double x);
-// The values of one cached row of `dim` values.
-void decode_cache_row(CacheType type, const std::byte* row, int64_t dim, float* out);
-void encode_cache_row(CacheType type, const float* values, int64_t dim, std::byte* row);
 
 }  // namespace llmrun::kernels::ref

@@ -36,12 +36,13 @@ def add(figures, target, peak, run):
     name = f"{target} {run['run_name'].removesuffix('/real_time')}"
     tokens = next((int(part[7:]) for part in name.split("/") if part.startswith("tokens:")), 0)
     if "Gop/s" in run and tokens >= MANY_TOKENS:
-        is_float = any(f"/{kind}/" in name for kind in ("F32", "F16", "BF16"))
+        is_float = "attention/" in name or any(f"/{kind}/" in name
+                                               for kind in ("F32", "F16", "BF16"))
         most = peak["f32_gigaflops_per_second" if is_float else "int8_gigaops_per_second"]
         unit, value = "Gop/s", run["Gop/s"]
-    elif "GB/s" in run or "cache GB/s" in run:
+    elif "GB/s" in run:
         most = peak["read_gigabytes_per_second"]
-        unit, value = "GB/s", run.get("GB/s", run.get("cache GB/s"))
+        unit, value = "GB/s", run["GB/s"]
     else:
         most, unit, value = 0, "Gupdates/s", run["Gupdates/s"]
     sample = figures.setdefault(name, Sample(unit))

@@ -134,6 +134,11 @@ struct Simd {
     for (int i = 0; i < kLanes; ++i) v[i] = quant::float_from_bf16(p[i]);
     return load(v);
   }
+  static Words load_u8(const uint8_t* p) {
+    Words v;
+    for (int i = 0; i < kLanes; ++i) v[i] = p[i];
+    return v;
+  }
   static Floats load_i8(const int8_t* p) {
     float v[kLanes];
     for (int i = 0; i < kLanes; ++i) v[i] = static_cast<float>(p[i]);

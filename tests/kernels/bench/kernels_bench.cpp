@@ -81,39 +81,96 @@ void matmul(benchmark::State& state, TensorType type, const MatmulShape& shape) 
       benchmark::Counter::kIsRate);
 }
 
-void attention(benchmark::State& state, int64_t n_tokens, int64_t n_keys, int64_t n_heads,
-               int64_t n_kv_heads, int64_t dim) {
-  BackendOptions options;
-  options.threads = 2;
-  auto backend = make_backend("cpu", options);
-  const int64_t n_pages = (n_keys + kPageTokens - 1) / kPageTokens;
-  const size_t page_bytes =
-      static_cast<size_t>(n_kv_heads * kPageTokens) * cache_row_bytes(CacheType::kF16, dim);
-  std::vector<std::byte> memory(static_cast<size_t>(2 * n_pages) * page_bytes);
-  std::vector<std::byte*> k;
-  std::vector<std::byte*> v;
-  for (int64_t i = 0; i < n_pages; ++i) {
-    k.push_back(memory.data() + static_cast<size_t>(2 * i) * page_bytes);
-    v.push_back(memory.data() + static_cast<size_t>(2 * i + 1) * page_bytes);
+struct AttentionShape {
+  int64_t n_heads, n_kv_heads, k_dim, v_dim;
+  bool latent = false;  // the values are the first v_dim dims of the keys
+};
+
+// Several layers in turn, so that the cache comes from memory as in a model. Keys and values are
+// read once for all heads at best; a multiply and an add are two operations.
+void attention(benchmark::State& state, const AttentionShape& shape, CacheType type,
+               int64_t n_tokens, int64_t n_keys, int threads) {
+  auto backend = make_backend("cpu", {.threads = threads, .cpu_target = {}});
+  if (!backend) {
+    state.SkipWithError(backend.error().message.c_str());
+    return;
   }
-  const std::vector<float> q = random_values(n_tokens * n_heads * dim);
-  std::vector<float> y(q.size());
+  const int64_t n_pages = (n_keys + kPageTokens - 1) / kPageTokens;
+  const auto tile_bytes = [&](int64_t dim) {
+    return static_cast<size_t>(shape.n_kv_heads * kPageTokens) * cache_row_bytes(type, dim);
+  };
+  const size_t page_bytes = tile_bytes(shape.k_dim) + (shape.latent ? 0 : tile_bytes(shape.v_dim));
+  const size_t layer_bytes = static_cast<size_t>(n_pages) * page_bytes;
+  const auto n_layers =
+      static_cast<int64_t>(std::max<size_t>(2, (size_t{128} << 20) / layer_bytes));
+  std::vector<std::byte> memory(static_cast<size_t>(n_layers) * layer_bytes);
+  const std::vector<float> q = random_values(n_tokens * shape.n_heads * shape.k_dim);
+  std::vector<float> y(static_cast<size_t>(n_tokens * shape.n_heads * shape.v_dim));
   AttentionParams p;
-  p.q = ConstRows(q.data(), n_tokens, n_heads * dim, n_heads * dim);
-  p.y = Rows{y.data(), n_tokens, n_heads * dim, n_heads * dim};
-  p.n_heads = n_heads;
-  p.n_kv_heads = n_kv_heads;
-  p.k_dim = p.v_dim = dim;
-  p.pages = {k, v};
+  p.q = ConstRows(q.data(), n_tokens, shape.n_heads * shape.k_dim, shape.n_heads * shape.k_dim);
+  p.y = Rows{y.data(), n_tokens, shape.n_heads * shape.v_dim, shape.n_heads * shape.v_dim};
+  p.n_heads = shape.n_heads;
+  p.n_kv_heads = shape.n_kv_heads;
+  p.k_dim = shape.k_dim;
+  p.v_dim = shape.v_dim;
+  p.k_type = p.v_type = type;
+  p.v_in_k = shape.latent;
   p.first_position = n_keys - n_tokens;
   p.n_keys = n_keys;
+  std::vector<std::byte*> k(static_cast<size_t>(n_pages)), v(k.size());
+  p.pages = {k, v};
+  int64_t layer = 0;
   for (auto _ : state) {
+    for (size_t i = 0; i < k.size(); ++i) {
+      k[i] = memory.data() + static_cast<size_t>(layer) * layer_bytes + i * page_bytes;
+      v[i] = k[i] + tile_bytes(shape.k_dim);
+    }
+    layer = (layer + 1) % n_layers;
     (*backend)->ops().attention(p);
     benchmark::ClobberMemory();
   }
-  state.counters["cache GB/s"] = benchmark::Counter(
-      static_cast<double>(state.iterations()) * static_cast<double>(memory.size()) * 1e-9,
+  const auto rounds = static_cast<double>(state.iterations());
+  double seen = 0;  // keys, by all tokens
+  for (int64_t t = 0; t < n_tokens; ++t) seen += static_cast<double>(p.first_position + t + 1);
+  state.counters["GB/s"] = benchmark::Counter(rounds * static_cast<double>(layer_bytes) * 1e-9,
+                                              benchmark::Counter::kIsRate);
+  state.counters["Gop/s"] = benchmark::Counter(
+      rounds * 2e-9 * seen * static_cast<double>(shape.n_heads * (shape.k_dim + shape.v_dim)),
       benchmark::Counter::kIsRate);
+}
+
+void register_attention() {
+  const AttentionShape smollm2{9, 3, 64, 64};
+  const AttentionShape gemma3{4, 1, 256, 256};
+  const AttentionShape qwen2{12, 2, 128, 128};
+  const AttentionShape deepseek2{16, 1, 576, 512, true};
+  const auto add = [](const std::string& name, const AttentionShape& shape, CacheType type,
+                      int64_t n_tokens, int64_t n_keys) {
+    for (const int threads : {1, 2}) {
+      const std::string label = "attention/" + name + "/tokens:" + std::to_string(n_tokens) +
+                                "/keys:" + std::to_string(n_keys) +
+                                "/threads:" + std::to_string(threads);
+      benchmark::RegisterBenchmark(label.c_str(), attention, shape, type, n_tokens, n_keys, threads)
+          ->UseRealTime();
+    }
+  };
+  for (const int64_t n_keys : {128, 512, 4096}) {
+    add("smollm2", smollm2, CacheType::kF16, 1, n_keys);
+    add("gemma3", gemma3, CacheType::kF16, 1, n_keys);
+  }
+  for (const int64_t n_keys : {512, 4096, 16384}) add("qwen2", qwen2, CacheType::kF16, 1, n_keys);
+  add("qwen2_f32", qwen2, CacheType::kF32, 1, 4096);
+  add("qwen2_bf16", qwen2, CacheType::kBf16, 1, 4096);
+  add("qwen2_int8", qwen2, CacheType::kInt8, 1, 4096);
+  add("qwen2_fp8", qwen2, CacheType::kFp8E4m3, 1, 4096);
+  add("deepseek2", deepseek2, CacheType::kF16, 1, 4096);
+  for (const int64_t n_keys : {512, 4096}) {
+    add("smollm2", smollm2, CacheType::kF16, 512, n_keys);
+    add("gemma3", gemma3, CacheType::kF16, 512, n_keys);
+    add("qwen2", qwen2, CacheType::kF16, 512, n_keys);
+  }
+  add("deepseek2", deepseek2, CacheType::kF16, 64, 4096);
+  add("qwen2", qwen2, CacheType::kF16, 8, 4096);
 }
 
 // Updates of state values per second, `heads` states of dim x dim values.
@@ -182,13 +239,7 @@ void register_all() {
       }
     }
   }
-  benchmark::RegisterBenchmark("attention/decode/512", attention, 1, 512, 9, 3, 64)->UseRealTime();
-  benchmark::RegisterBenchmark("attention/decode/8192", attention, 1, 8192, 9, 3, 64)
-      ->UseRealTime();
-  benchmark::RegisterBenchmark("attention/decode256/4096", attention, 1, 4096, 4, 1, 256)
-      ->UseRealTime();
-  benchmark::RegisterBenchmark("attention/prompt/512", attention, 512, 512, 9, 3, 64)
-      ->UseRealTime();
+  register_attention();
   for (const int64_t n_tokens : {1, 512}) {
     const std::string tokens = std::to_string(n_tokens);
     benchmark::RegisterBenchmark(("delta_rule/" + tokens).c_str(), delta_rule, n_tokens, 32, 128)
