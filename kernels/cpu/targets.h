@@ -17,9 +17,9 @@ namespace llmrun::kernels::cpu {
 struct ActivationBlock {
   int8_t q[32];
   float scales[2];  // x = scales[i / 16] * q[i]: halving the group takes an eighth of the error
-  int32_t sums[2];  // of q[0..15] and q[16..31]
-  float scaled_sums[2];  // scales[i] * sums[i]
-  float scaled_sum;      // of both halves
+  int32_t minus_sums[2];  // of q[0..15] and q[16..31], negated
+  float scaled_sums[2];   // scales[i] * sum of q
+  float scaled_sum;       // of both halves
   int32_t unused;
 };
 

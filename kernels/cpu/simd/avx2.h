@@ -17,6 +17,7 @@ struct Simd {
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 4;  // tokens per register tile of the block product
   static constexpr int kDotRows = 3, kDotTokens = 4;  // register tile of the float product
+  static constexpr int kDirectTokens = 2;             // tokens that need no panel: 1, 2 or 4
   // Whether dot() takes any unsigned byte; else bytes above 127 need the signed form.
   static constexpr bool kAnyUnsigned = false;
   using Words = __m256i;
@@ -69,7 +70,9 @@ struct Simd {
                              b + 0x08080808, b + 0x0c0c0c0c));
   }
   // 16 bytes at rows[r] + offset for each lane r, transposed: lane r of out[j] is bytes 4j..4j+3.
-  static void load_transposed(const uint8_t* const* rows, int64_t offset, Words* out) {
+  template <typename Rows>
+  __attribute__((always_inline)) static void load_transposed(const Rows& rows, int64_t offset,
+                                                             Words* out) {
     __m256i v[4];
     for (int i = 0; i < 4; ++i) {
       const auto* low = reinterpret_cast<const __m128i*>(rows[i] + offset);
@@ -101,7 +104,8 @@ struct Simd {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(table), index, 4);
   }
   // The 32 bits at rows[r] + offset.
-  static Words load_words(const uint8_t* const* rows, int64_t offset) {
+  template <typename Rows>
+  __attribute__((always_inline)) static Words load_words(const Rows& rows, int64_t offset) {
     return _mm256_setr_epi32(load_32(rows[0] + offset), load_32(rows[1] + offset),
                              load_32(rows[2] + offset), load_32(rows[3] + offset),
                              load_32(rows[4] + offset), load_32(rows[5] + offset),
@@ -167,7 +171,8 @@ struct Simd {
     return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
   }
   // The float16 at rows[r] + offset.
-  static Floats load_halves(const uint8_t* const* rows, int64_t offset) {
+  template <typename Rows>
+  __attribute__((always_inline)) static Floats load_halves(const Rows& rows, int64_t offset) {
     return _mm256_cvtph_ps(_mm_setr_epi16(load_16(rows[0] + offset), load_16(rows[1] + offset),
                                           load_16(rows[2] + offset), load_16(rows[3] + offset),
                                           load_16(rows[4] + offset), load_16(rows[5] + offset),
@@ -199,60 +204,31 @@ struct Simd {
   }
 
   // ---- integer dot products --------------------------------------------------------------------
-  // out[t] = for each lane, the sum over kWords * 4 bytes of panel byte * activation, where word j
-  // of the panel holds bytes 4j..4j+3 of every lane's row and token t's int8 activations start at
-  // a + t * stride. Panel bytes are at most kMaxByte, or signed (kSigned).
-  template <int kWords, int kMaxByte, bool kSigned, int kTokens>
-  static void dot(const uint8_t* panel, const uint8_t* a, int64_t stride, Words* out) {
-    if constexpr (kSigned) {
-      dot_signed<kWords, kTokens>(panel, a, stride, out);
-    } else {
-      // Products of pairs are added in 16 bits as long as no sum can exceed 32767.
-      constexpr int kFits = 32767 / (2 * 127 * kMaxByte);
-      static_assert(kFits >= 1);
-      constexpr int kRun = kFits >= 8 ? 8 : kFits >= 4 ? 4 : kFits >= 2 ? 2 : 1;
-      constexpr int kStep = kRun < kWords ? kRun : kWords;
-      const __m256i ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 8
-      for (int first = 0; first < kWords; first += kStep) {
-        __m256i pairs[kTokens];
-#pragma GCC unroll 8
-        for (int j = first; j < first + kStep; ++j) {
-          const __m256i w = load(panel + j * 32);
-#pragma GCC unroll 8
-          for (int t = 0; t < kTokens; ++t) {
-            const __m256i product = _mm256_maddubs_epi16(w, broadcast_word(a + t * stride + j * 4));
-            pairs[t] = j == first ? product : _mm256_add_epi16(pairs[t], product);
-            // In this order: GCC would add all products as a tree, and run out of registers.
-            asm("" : "+x"(pairs[t]));
-          }
-        }
-#pragma GCC unroll 8
-        for (int t = 0; t < kTokens; ++t) {
-          const __m256i total = _mm256_madd_epi16(pairs[t], ones);
-          out[t] = first == 0 ? total : _mm256_add_epi32(out[t], total);
-        }
+  // The dot product of 16 values in each lane: begin(start), then add(j, w, a) for j = 0 to 3 with
+  // four weights and four activations per lane, then total(). Weights are bytes up to kMaxByte, or
+  // signed (kSigned); activations are signed.
+  template <int kMaxByte, bool kSigned>
+  struct Dot {
+    // Products of pairs are added in 16 bits as long as no sum can exceed 32767.
+    static constexpr int kFits = kSigned ? 1 : 32767 / (2 * 127 * kMaxByte);
+    static_assert(kFits >= 1);
+    static constexpr int kRun = kFits >= 4 ? 4 : kFits >= 2 ? 2 : 1;
+    Words sum;
+    Words pairs;
+    void begin(Words start) { sum = start; }
+    void add(int j, Words w, Words a) {
+      const Words product = kSigned
+                                ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w))
+                                : _mm256_maddubs_epi16(w, a);
+      pairs = j % kRun == 0 ? product : _mm256_add_epi16(pairs, product);
+      // In this order: GCC would add all products as a tree, and run out of registers.
+      asm("" : "+x"(pairs));
+      if (j % kRun == kRun - 1) {
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
       }
     }
-  }
-
- private:
-  template <int kWords, int kTokens>
-  static void dot_signed(const uint8_t* panel, const uint8_t* a, int64_t stride, Words* out) {
-    const __m256i ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 8
-    for (int j = 0; j < kWords; ++j) {
-      const __m256i w = load(panel + j * 32);
-      const __m256i magnitude = _mm256_abs_epi8(w);
-#pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t) {
-        const __m256i signed_a = _mm256_sign_epi8(broadcast_word(a + t * stride + j * 4), w);
-        const __m256i total = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, signed_a), ones);
-        out[t] = j == 0 ? total : _mm256_add_epi32(out[t], total);
-        asm("" : "+x"(out[t]));
-      }
-    }
-  }
+    Words total() const { return sum; }
+  };
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ struct Simd {
   static constexpr int kLanes = 16;
   static constexpr int kTileTokens = 8;
   static constexpr int kDotRows = 4, kDotTokens = 4;
+  static constexpr int kDirectTokens = 4;
   static constexpr bool kAnyUnsigned = true;
   using Words = __m512i;
   using Floats = __m512;
@@ -61,13 +62,13 @@ struct Simd {
     return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_setr_epi32(
                                       b, b + 0x04040404, b + 0x08080808, b + 0x0c0c0c0c)));
   }
-  static void load_transposed(const uint8_t* const* rows, int64_t offset, Words* out) {
+  template <typename Rows>
+  __attribute__((always_inline)) static void load_transposed(const Rows& rows, int64_t offset,
+                                                             Words* out) {
     __m512i v[4];
-    for (int i = 0; i < 4; ++i) {
-      v[i] = _mm512_castsi128_si512(load_128(rows[i] + offset));
-      v[i] = _mm512_inserti32x4(v[i], load_128(rows[i + 4] + offset), 1);
-      v[i] = _mm512_inserti32x4(v[i], load_128(rows[i + 8] + offset), 2);
-      v[i] = _mm512_inserti32x4(v[i], load_128(rows[i + 12] + offset), 3);
+    for (int i = 0; i < 4; ++i) {  // insertions into 256 bits cost half of those into 512
+      v[i] = join(load_pair(rows[i] + offset, rows[i + 4] + offset),
+                  load_pair(rows[i + 8] + offset, rows[i + 12] + offset));
     }
     const __m512i a = _mm512_unpacklo_epi32(v[0], v[1]);
     const __m512i b = _mm512_unpacklo_epi32(v[2], v[3]);
@@ -81,10 +82,18 @@ struct Simd {
   static Words gather(const uint32_t* table, Words index) {
     return _mm512_i32gather_epi32(index, table, 4);
   }
-  static Words load_words(const uint8_t* const* rows, int64_t offset) {
-    int32_t v[kLanes];
-    for (int r = 0; r < kLanes; ++r) __builtin_memcpy(&v[r], rows[r] + offset, sizeof(v[r]));
-    return load(static_cast<const void*>(v));
+  template <typename Rows>
+  __attribute__((always_inline)) static Words load_words(const Rows& rows, int64_t offset) {
+    // In registers: a load of what 16 stores have just written would wait for all of them.
+    __m128i v[4];
+    for (int i = 0; i < 4; ++i) {
+      v[i] = _mm_cvtsi32_si128(load_32(rows[4 * i] + offset));
+      v[i] = _mm_insert_epi32(v[i], load_32(rows[4 * i + 1] + offset), 1);
+      v[i] = _mm_insert_epi32(v[i], load_32(rows[4 * i + 2] + offset), 2);
+      v[i] = _mm_insert_epi32(v[i], load_32(rows[4 * i + 3] + offset), 3);
+    }
+    return join(_mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1),
+                _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1));
   }
 
   // ---- floats ----------------------------------------------------------------------------------
@@ -138,10 +147,20 @@ struct Simd {
                         _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
   static Floats from_halves(Words v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
-  static Floats load_halves(const uint8_t* const* rows, int64_t offset) {
-    uint16_t v[kLanes];
-    for (int r = 0; r < kLanes; ++r) __builtin_memcpy(&v[r], rows[r] + offset, sizeof(v[r]));
-    return load_f16(v);
+  template <typename Rows>
+  __attribute__((always_inline)) static Floats load_halves(const Rows& rows, int64_t offset) {
+    __m128i v[2];
+    for (int i = 0; i < 2; ++i) {
+      v[i] = _mm_cvtsi32_si128(load_16(rows[8 * i] + offset));
+      v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 1] + offset), 1);
+      v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 2] + offset), 2);
+      v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 3] + offset), 3);
+      v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 4] + offset), 4);
+      v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 5] + offset), 5);
+      v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 6] + offset), 6);
+      v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 7] + offset), 7);
+    }
+    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1));
   }
   static float sum(Floats v) {
     const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -158,24 +177,34 @@ struct Simd {
   }
 
   // ---- integer dot products --------------------------------------------------------------------
-  template <int kWords, int kMaxByte, bool kSigned, int kTokens>
-  static void dot(const uint8_t* panel, const uint8_t* a, int64_t stride, Words* out) {
+  template <int kMaxByte, bool kSigned>
+  struct Dot {
     static_assert(!kSigned);
-#pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) out[t] = _mm512_setzero_si512();
-#pragma GCC unroll 8
-    for (int j = 0; j < kWords; ++j) {
-      const __m512i w = load(panel + j * 64);
-#pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t) {
-        out[t] = _mm512_dpbusd_epi32(out[t], w, broadcast_word(a + t * stride + j * 4));
-      }
-    }
-  }
+    Words sum;
+    void begin(Words start) { sum = start; }
+    void add(int, Words w, Words a) { sum = _mm512_dpbusd_epi32(sum, w, a); }
+    Words total() const { return sum; }
+  };
 
  private:
+  static int32_t load_32(const uint8_t* p) {
+    int32_t v;
+    __builtin_memcpy(&v, p, sizeof(v));
+    return v;
+  }
+  static int load_16(const uint8_t* p) {
+    uint16_t v;
+    __builtin_memcpy(&v, p, sizeof(v));
+    return v;
+  }
   static __m128i load_128(const uint8_t* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static __m256i load_pair(const uint8_t* low, const uint8_t* high) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_128(low)), load_128(high), 1);
+  }
+  static __m512i join(__m256i low, __m256i high) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
   }
 };
 

@@ -15,6 +15,7 @@ struct Simd {
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 2;
   static constexpr int kDotRows = 2, kDotTokens = 2;
+  static constexpr int kDirectTokens = 1;
   static constexpr bool kAnyUnsigned = true;
   typedef uint32_t Words __attribute__((vector_size(32)));  // NOLINT(modernize-use-using)
   typedef int32_t Signed __attribute__((vector_size(32)));  // NOLINT(modernize-use-using)
@@ -72,7 +73,9 @@ struct Simd {
   static Words spread_byte(Words v) {
     return ((v >> (8 * kByte)) & 0xffU) * 0x01010101U;
   }
-  static void load_transposed(const uint8_t* const* rows, int64_t offset, Words* out) {
+  template <typename Rows>
+  __attribute__((always_inline)) static void load_transposed(const Rows& rows, int64_t offset,
+                                                             Words* out) {
     for (int j = 0; j < 4; ++j) out[j] = load_words(rows, offset + 4 * j);
   }
   static Words gather(const uint32_t* table, Words index) {
@@ -80,7 +83,8 @@ struct Simd {
     for (int r = 0; r < kLanes; ++r) v[r] = table[index[r]];
     return load(v);
   }
-  static Words load_words(const uint8_t* const* rows, int64_t offset) {
+  template <typename Rows>
+  __attribute__((always_inline)) static Words load_words(const Rows& rows, int64_t offset) {
     uint32_t v[kLanes];
     for (int r = 0; r < kLanes; ++r) __builtin_memcpy(&v[r], rows[r] + offset, sizeof(v[r]));
     return load(v);
@@ -152,7 +156,8 @@ struct Simd {
     for (int r = 0; r < kLanes; ++r) f[r] = quant::float_from_f16(static_cast<uint16_t>(v[r]));
     return load(f);
   }
-  static Floats load_halves(const uint8_t* const* rows, int64_t offset) {
+  template <typename Rows>
+  __attribute__((always_inline)) static Floats load_halves(const Rows& rows, int64_t offset) {
     float f[kLanes];
     for (int r = 0; r < kLanes; ++r) {
       uint16_t half;
@@ -176,22 +181,20 @@ struct Simd {
   }
 
   // ---- integer dot products --------------------------------------------------------------------
-  template <int kWords, int kMaxByte, bool kSigned, int kTokens>
-  static void dot(const uint8_t* panel, const uint8_t* a, int64_t stride, Words* out) {
+  template <int kMaxByte, bool kSigned>
+  struct Dot {
     static_assert(!kSigned);
-    for (int t = 0; t < kTokens; ++t) {
-      const auto* q = reinterpret_cast<const int8_t*>(a + t * stride);
-      Signed total{};
-      for (int j = 0; j < kWords; ++j) {
-        const Words w = load(panel + j * 32);
-        total += reinterpret_cast<Signed>(w & 0xffU) * q[j * 4];
-        total += reinterpret_cast<Signed>((w >> 8) & 0xffU) * q[j * 4 + 1];
-        total += reinterpret_cast<Signed>((w >> 16) & 0xffU) * q[j * 4 + 2];
-        total += reinterpret_cast<Signed>(w >> 24) * q[j * 4 + 3];
-      }
-      out[t] = reinterpret_cast<Words>(total);
+    Signed sum;
+    void begin(Words start) { sum = reinterpret_cast<Signed>(start); }
+    void add(int, Words w, Words a) {
+      const auto q = reinterpret_cast<Signed>(a);
+      sum += reinterpret_cast<Signed>(w & 0xffU) * ((q << 24) >> 24);
+      sum += reinterpret_cast<Signed>((w >> 8) & 0xffU) * ((q << 16) >> 24);
+      sum += reinterpret_cast<Signed>((w >> 16) & 0xffU) * ((q << 8) >> 24);
+      sum += reinterpret_cast<Signed>(w >> 24) * (q >> 24);
     }
-  }
+    Words total() const { return reinterpret_cast<Words>(sum); }
+  };
 };
 
 }  // namespace
