@@ -20,6 +20,7 @@
 #include "store/in_order_hash.h"
 #include "store/part_transfer.h"
 #include "store/partial_file.h"
+#include "store/say.h"
 
 namespace llmrun::store {
 namespace {
@@ -124,7 +125,7 @@ class Download {
   }
 
   Result<DownloadReport> run() {
-    const uint64_t allocated = partial_.allocated();
+    const uint64_t allocated = bytes_allocated(partial_.path());
     LLMRUN_TRY(check_disk_space(request_.target.parent_path(),
                                 request_.size - std::min(allocated, request_.size), request_.name));
     report_.resumed = partial_.completed();
@@ -177,9 +178,8 @@ class Download {
   // Nothing says which bytes are wrong. What comes the same twice is taken as right; what differs
   // is fetched until it fits.
   Result<void> repair() {
-    write_line(
-        "{}: the bytes do not fit their SHA-256, and nothing says which of them are wrong: "
-        "all {} are fetched again and compared",
+    say("{}: the bytes do not fit their SHA-256, and nothing says which of them are wrong: all {} "
+        "are fetched again and compared",
         request_.name, format_bytes_decimal(request_.size));
     std::vector<FilePart> parts = plan_parts(request_.size);
     for (int round = 0; round < kRepairRounds; ++round) {
@@ -216,12 +216,6 @@ class Download {
     return result;
   }
 
-  template <typename... Args>
-  static void write_line(fmt::format_string<Args...> format, Args&&... args) {
-    const std::string text = fmt::format(format, std::forward<Args>(args)...) + "\n";
-    [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text.data(), text.size());
-  }
-
   const HttpClient& client_;
   const DownloadRequest& request_;
   PartialFile partial_;
@@ -248,9 +242,7 @@ Result<DownloadReport> download(const HttpClient& client, const DownloadRequest&
   std::error_code error;
   if (fs::exists(request.target, error)) return DownloadReport{.was_there = true};
   const auto waiting = [&] {
-    const std::string text =
-        request.name + ": another process is fetching it; waiting for that one\n";
-    [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text.data(), text.size());
+    say("{}: another process is fetching it; waiting for that one", request.name);
   };
   LLMRUN_ASSIGN(PartialFile partial, PartialFile::open(request.target, request.size,
                                                        client.options().cancelled, waiting));

@@ -13,7 +13,9 @@
 #include "base/file_io.h"
 #include "base/progress.h"
 #include "base/sha256.h"
+#include "store/download.h"
 #include "store/pip_source.h"
+#include "store/store_lock.h"
 
 namespace llmrun::store {
 namespace {
@@ -29,16 +31,6 @@ Result<FileDescriptor> lock_file(const fs::path& path) {
   if (!file.is_open()) return system_error("cannot create", path.string());
   if (flock(file.get(), LOCK_EX) != 0) return system_error("cannot lock", path.string());
   return file;
-}
-
-Result<void> check_disk_space(const CatalogEntry& entry, const fs::path& folder) {
-  std::error_code error;
-  const fs::space_info space = fs::space(folder, error);
-  const uint64_t wanted = entry.size * kDiskSpaceFactor;
-  if (error || space.available >= wanted) return {};
-  return make_error(ErrorCode::kIo,
-                    "{} needs {} MB of disk space while it is fetched, and {} has {} MB free",
-                    entry.name, wanted / 1'000'000, folder.string(), space.available / 1'000'000);
 }
 
 // Writes the stream to `path`, counting and hashing, and refuses what is not the entry's file.
@@ -100,10 +92,11 @@ Result<fs::path> fetch_model(const CatalogEntry& entry, const LocalStore& store)
     return make_error(ErrorCode::kIo, "cannot create the model store {}: {}", store.root().string(),
                       error.message());
   }
+  LLMRUN_ASSIGN(const FileDescriptor adding, lock_for_adding(store.root()));
   LLMRUN_ASSIGN(const FileDescriptor lock, lock_file(scratch.string() + ".lock"));
   if (const auto model = store.find(name)) return model->file;  // another process was faster
   if (!fs::exists(blob, error)) {
-    LLMRUN_TRY(check_disk_space(entry, store.root()));
+    LLMRUN_TRY(check_disk_space(store.root(), entry.size * kDiskSpaceFactor, entry.name));
     fs::remove_all(scratch, error);  // what a killed process left
     fs::create_directories(scratch, error);
     const fs::path unfinished = scratch / "model.gguf";

@@ -44,6 +44,7 @@ void InOrderHash::work() {
     auto result = hash_up_to(end, buffer);
     if (!result) {
       digest_ = tl::unexpected<Error>(result.error());
+      failed_ = true;
       return;
     }
   }

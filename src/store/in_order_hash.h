@@ -24,6 +24,7 @@ class InOrderHash {
   // Waits for the rest; call it when the whole file is there.
   Result<std::string> finish();
   [[nodiscard]] uint64_t hashed() const { return hashed_; }
+  [[nodiscard]] bool has_failed() const { return failed_; }            // finish() tells why
   [[nodiscard]] const BlockChecks& checks() const { return checks_; }  // after finish()
 
  private:
@@ -37,6 +38,7 @@ class InOrderHash {
   Sha256 hash_;
   std::atomic<uint64_t> hashed_ = 0;
   std::atomic<bool> stop_ = false;
+  std::atomic<bool> failed_ = false;
   Result<std::string> digest_;
   std::jthread thread_;  // last: it uses all of the above
 };

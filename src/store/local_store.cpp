@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <span>
 
 #include "base/error.h"
@@ -14,13 +13,7 @@ namespace llmrun::store {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kManifestType = "application/vnd.docker.distribution.manifest.v2+json";
-constexpr std::string_view kConfigType = "application/vnd.docker.container.image.v1+json";
-constexpr std::string_view kModelType = "application/vnd.ollama.image.model";
-constexpr std::string_view kDigestPrefix = "sha256:";
-constexpr uint64_t kMaxManifestBytes = 1 << 20;
 constexpr int kManifestDepth = 3;  // of the file in host/namespace/model/tag
 constexpr size_t kMaxModels = 100'000;
 
@@ -29,34 +22,37 @@ int64_t seconds_since_1970(fs::file_time_type time) {
   return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
 }
 
-bool is_hex_digest(std::string_view text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-// The digest of the manifest's model layer; nothing when there is none or it is malformed.
-std::optional<std::string> model_digest(const Json& manifest) {
-  if (!manifest.is_object() || !manifest.contains("layers")) return std::nullopt;
-  for (const Json& layer : manifest["layers"]) {
-    if (!layer.is_object() || layer.value("mediaType", Json()) != kModelType) continue;
-    const Json digest = layer.value("digest", Json());
-    if (!digest.is_string()) return std::nullopt;
-    const std::string text = digest.get<std::string>();
-    if (text.rfind(kDigestPrefix, 0) != 0) return std::nullopt;
-    const std::string hex = text.substr(kDigestPrefix.size());
-    if (!is_hex_digest(hex)) return std::nullopt;  // no path out of the store
-    return hex;
-  }
-  return std::nullopt;
-}
-
-Json layer(std::string_view type, std::string_view sha256, uint64_t size) {
-  return Json{{"mediaType", type}, {"digest", fmt::format("sha256:{}", sha256)}, {"size", size}};
-}
-
 }  // namespace
 
 fs::path LocalStore::blob_path(std::string_view sha256) const {
   return root_ / "blobs" / fmt::format("sha256-{}", sha256);
+}
+
+fs::path LocalStore::checks_path(std::string_view sha256) const {
+  return root_ / "checks" / fmt::format("sha256-{}", sha256);
+}
+
+Result<Manifest> LocalStore::manifest_of(const StoredModel& model) const {
+  LLMRUN_ASSIGN(const std::string text, read_file(model.manifest.string(), kMaxManifestBytes));
+  auto manifest = parse_manifest(text);
+  if (!manifest) return with_context(manifest.error(), model.manifest.string());
+  return manifest;
+}
+
+Result<std::set<std::string>> LocalStore::needed_blobs() const {
+  std::set<std::string> needed;
+  for (const Named& named : names()) {
+    const auto text = read_file(named.manifest.string(), kMaxManifestBytes);
+    const auto manifest = text ? parse_manifest(*text) : tl::unexpected<Error>(text.error());
+    if (!manifest) {
+      return make_error(ErrorCode::kBadModel,
+                        "the manifest {} cannot be read, so what it needs is not known: {}; delete "
+                        "the model first: llmrun rm {}",
+                        named.manifest.string(), manifest.error().message, named.name.text());
+    }
+    for (const Layer& layer : manifest->all_blobs()) needed.insert(layer.sha256);
+  }
+  return needed;
 }
 
 fs::path LocalStore::manifest_path(const ModelName& name) const {
@@ -85,10 +81,9 @@ std::vector<LocalStore::Named> LocalStore::names() const {
 std::optional<StoredModel> LocalStore::read_manifest(const Named& named) const {
   const auto text = read_file(named.manifest, kMaxManifestBytes);
   if (!text) return std::nullopt;
-  const Json manifest = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (manifest.is_discarded()) return std::nullopt;
-  const auto digest = model_digest(manifest);
-  if (!digest) return std::nullopt;
+  const auto manifest = parse_manifest(*text);
+  const Layer* const layer = manifest ? manifest->find(LayerKind::kModel) : nullptr;
+  if (layer == nullptr) return std::nullopt;
   StoredModel model;
   model.name = named.name.text();
   model.manifest = named.manifest;
@@ -96,10 +91,11 @@ std::optional<StoredModel> LocalStore::read_manifest(const Named& named) const {
   const auto id = sha256_hex(std::as_bytes(std::span(*text)));
   if (!id) return std::nullopt;
   model.id = id->substr(0, 12);
-  model.file = blob_path(*digest);
+  model.file = blob_path(layer->sha256);
+  model.total_size = manifest->total_bytes();
   std::error_code error;
   if (!fs::exists(model.file, error)) {
-    model.file = root_ / "blobs" / fmt::format("sha256:{}", *digest);  // stores made before 2024
+    model.file = root_ / "blobs" / layer->digest();  // stores made before 2024
   }
   model.size = fs::file_size(model.file, error);
   if (error) return std::nullopt;
@@ -149,13 +145,11 @@ std::optional<StoredModel> LocalStore::find(const ModelName& name) const {
 
 Result<void> LocalStore::publish(const ModelName& name, std::string_view sha256,
                                  uint64_t size) const {
-  const std::string config = Json{{"model_format", "gguf"}}.dump();
+  const std::string config = R"({"model_format":"gguf"})";
   LLMRUN_ASSIGN(const std::string config_digest, sha256_hex(std::as_bytes(std::span(config))));
-  Json config_entry = layer(kConfigType, config_digest, config.size());
-  const Json manifest{{"schemaVersion", 2},
-                      {"mediaType", kManifestType},
-                      {"config", std::move(config_entry)},
-                      {"layers", Json::array({layer(kModelType, sha256, size)})}};
+  const Layer config_layer{LayerKind::kConfig, media_type_of(LayerKind::kConfig), config_digest,
+                           config.size()};
+  const Layer model{LayerKind::kModel, media_type_of(LayerKind::kModel), std::string(sha256), size};
   const fs::path path = manifest_path(name);
   std::error_code error;
   fs::create_directories(root_ / "blobs", error);
@@ -165,7 +159,7 @@ Result<void> LocalStore::publish(const ModelName& name, std::string_view sha256,
                       error.message());
   }
   LLMRUN_TRY(write_file_atomic(blob_path(config_digest), config));
-  return write_file_atomic(path, manifest.dump());
+  return write_file_atomic(path, write_manifest(config_layer, {&model, 1}));
 }
 
 }  // namespace llmrun::store

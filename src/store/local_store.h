@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "llmrun/error.h"
+#include "store/manifest.h"
 #include "store/model_name.h"
 
 namespace llmrun::store {
@@ -22,7 +24,8 @@ struct StoredModel {
   std::string name;                // "smollm2:135m"
   std::string id;                  // first 12 hex digits of the manifest's SHA-256
   std::filesystem::path file;      // the GGUF file
-  uint64_t size = 0;               // bytes
+  uint64_t size = 0;               // bytes of that file
+  uint64_t total_size = 0;         // bytes of all that belongs to it
   int64_t modified = 0;            // seconds since 1970
   std::filesystem::path manifest;  // empty: it has none (a file of the Hugging Face cache)
   std::string place;               // whose store it lies in: "llmrun", "Ollama", "Hugging Face"
@@ -43,6 +46,13 @@ class LocalStore {
 
   // Where the blob of that digest lies, or will lie.
   [[nodiscard]] std::filesystem::path blob_path(std::string_view sha256) const;
+  // Where its block checks (block_checks.h) are kept.
+  [[nodiscard]] std::filesystem::path checks_path(std::string_view sha256) const;
+  // What a model of this store is made of.
+  [[nodiscard]] Result<Manifest> manifest_of(const StoredModel& model) const;
+  // The digests that the store's models need. kBadModel names a manifest that cannot be read, for
+  // then nobody knows.
+  [[nodiscard]] Result<std::set<std::string>> needed_blobs() const;
   // Gives a verified blob a name. Atomic: the name appears whole or not at all.
   Result<void> publish(const ModelName& name, std::string_view sha256, uint64_t size) const;
 

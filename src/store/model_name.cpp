@@ -86,6 +86,7 @@ Result<ModelName> parse_model_name(std::string_view text) {
   const size_t scheme_end = rest.find("://");
   if (scheme_end != std::string_view::npos) {
     name.scheme = lower(rest.substr(0, scheme_end));
+    name.has_scheme = true;
     rest.remove_prefix(scheme_end + 3);
   }
   const size_t colon = rest.rfind(':');

@@ -19,6 +19,7 @@ inline constexpr std::string_view kCatalogHost = "catalog";
 // registries tell them apart); two names that differ only in case are the same model.
 struct ModelName {
   std::string scheme = "https";  // or "http", which has to be allowed by --insecure
+  bool has_scheme = false;       // the scheme was typed
   std::string host{kDefaultHost};
   std::string name_space{kDefaultNamespace};
   std::string model;

@@ -87,6 +87,12 @@ std::vector<FilePart> plan_parts(uint64_t size) {
   return parts;
 }
 
+uint64_t bytes_allocated(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return 0;
+  return static_cast<uint64_t>(status.st_blocks) * 512;  // POSIX leaves it open; Linux counts 512
+}
+
 Result<PartialFile> PartialFile::open(const fs::path& target, uint64_t size,
                                       const std::function<bool()>& cancelled,
                                       const std::function<void()>& waiting) {
@@ -126,12 +132,6 @@ Result<void> PartialFile::prepare(uint64_t size) {
 std::string PartialFile::path() const { return target_.string() + "-partial"; }
 
 fs::path PartialFile::part_path(int number) const { return path() + "-" + std::to_string(number); }
-
-uint64_t PartialFile::allocated() const {
-  struct stat status {};
-  if (fstat(file_.get(), &status) != 0) return 0;
-  return static_cast<uint64_t>(status.st_blocks) * 512;  // POSIX leaves it open; Linux counts 512
-}
 
 uint64_t PartialFile::completed() const {
   return std::accumulate(parts_.begin(), parts_.end(), uint64_t{0},
@@ -249,6 +249,38 @@ void PartialFile::discard() {
   remove_parts();
   fs::remove(path(), ignored);
   file_.close();
+}
+
+// The part files come first: a kill between the steps leaves the damaged file where it was.
+Result<void> reopen_as_partial(const fs::path& target, uint64_t size,
+                               std::span<const std::pair<uint64_t, uint64_t>> bad) {
+  PartialFile partial(target);
+  partial.remove_parts();
+  uint64_t position = 0;
+  int number = 0;
+  const auto add = [&](uint64_t end, bool good) -> Result<void> {
+    if (end <= position) return {};
+    const uint64_t part_size = end - position;
+    LLMRUN_TRY(partial.write_part({number++, position, part_size, good ? part_size : 0}));
+    position = end;
+    return {};
+  };
+  for (const auto& [offset, length] : bad) {
+    LLMRUN_TRY(add(offset, true));
+    LLMRUN_TRY(add(offset + length, false));
+  }
+  LLMRUN_TRY(add(size, true));
+  std::error_code error;
+  const bool is_shared =
+      fs::is_symlink(fs::symlink_status(target, error)) || fs::hard_link_count(target, error) > 1;
+  if (is_shared) {
+    fs::copy_file(target, partial.path(), fs::copy_options::overwrite_existing, error);
+    if (!error) fs::remove(target, error);  // this name alone
+  } else {
+    fs::rename(target, partial.path(), error);
+  }
+  if (!error) return {};
+  return make_error(ErrorCode::kIo, "cannot set {} aside: {}", target.string(), error.message());
 }
 
 }  // namespace llmrun::store

@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file_io.h"
@@ -26,6 +27,16 @@ struct FilePart {
 // Parts that tile [0, size), none completed.
 std::vector<FilePart> plan_parts(uint64_t size);
 
+// Bytes of the disk that a file takes (sparse files take less than their size); 0 when it is not
+// there.
+uint64_t bytes_allocated(const std::string& path);
+
+// Turns the file at `target` into a partial download in which only the bytes outside `bad` (offset
+// and size, ascending) count. A file with other names (hard links, a symbolic link) is copied
+// first: what it is linked to is never written to.
+Result<void> reopen_as_partial(const std::filesystem::path& target, uint64_t size,
+                               std::span<const std::pair<uint64_t, uint64_t>> bad);
+
 // One process at a time holds a partial file: it is locked until the object goes.
 class PartialFile {
  public:
@@ -41,8 +52,6 @@ class PartialFile {
   [[nodiscard]] uint64_t completed() const;
   [[nodiscard]] const FileDescriptor& file() const { return file_; }
   [[nodiscard]] std::string path() const;
-  // Bytes of the disk that the file takes already (it is sparse).
-  [[nodiscard]] uint64_t allocated() const;
 
   // `completed`: of each part, in the order of parts(). Syncs the data first, then tells it.
   Result<void> save(std::span<const uint64_t> completed);
@@ -50,6 +59,9 @@ class PartialFile {
   Result<void> commit();
   // Removes everything: the bytes are known to be wrong.
   void discard();
+
+  friend Result<void> reopen_as_partial(const std::filesystem::path& target, uint64_t size,
+                                        std::span<const std::pair<uint64_t, uint64_t>> bad);
 
  private:
   explicit PartialFile(std::filesystem::path target) : target_(std::move(target)) {}
