@@ -1,6 +1,7 @@
 // `llmrun pull`.
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/output.h"
 #include "store/resolver.h"
 
@@ -11,21 +12,38 @@ class PullCommand : public Command {
  public:
   PullCommand() {
     description =
-        "Brings a model of the catalogue into the local store. What arrives is checked against the "
-        "catalogue's SHA-256; a download that was cut short never looks complete. A model that is "
-        "there already is left as it is.";
+        "Brings a model to this machine: a name of Ollama's registry or another one "
+        "(host/namespace/model:tag), of Hugging Face, of the catalogue, or an address. What came "
+        "is "
+        "kept when something goes wrong, and the next pull goes on from there; what arrives is "
+        "checked against its SHA-256, and a download that was cut short never looks complete. A "
+        "model that is there already is left as it is.";
     examples = {
         {"llmrun pull smollm2:135m", "fetch the default model"},
+        {"llmrun pull deepseek-r1:7b", "from Ollama's registry"},
+        {"llmrun pull http://127.0.0.1:5000/library/tiny", "from a registry of your own"},
         {"llmrun show $(llmrun pull --print-path smollm2:135m)", "fetch it and look at it"}};
     options.add_switch("quiet", 'q', "no closing words; a download still shows how far it is",
                        &quiet_);
     options.add_switch("print-path", 0, "print the path of the file and nothing else",
                        &print_path_);
+    options.add_switch("insecure", 0, "allow plain http to other machines", &insecure_);
+    options.add_integer("stall", 0, "SECONDS",
+                        "give a connection up that brings nothing for so long (default: 30)",
+                        &stall_, {1, 3600});
+    options.add_integer("tries", 0, "N", "failures in a row that end a download (default: 6)",
+                        &tries_, {1, 1000});
     options.add_model_argument(&model_);
   }
 
   Result<void> execute() override {
-    LLMRUN_ASSIGN(const auto path, store::resolve_model(model_, {.fetch = true}));
+    const InterruptGuard interrupt;
+    store::SourceOptions source;
+    source.insecure = insecure_;
+    source.stall_seconds = static_cast<int>(stall_);
+    source.max_tries = static_cast<int>(tries_);
+    source.cancelled = InterruptGuard::interrupted;
+    LLMRUN_ASSIGN(const auto path, store::resolve_model(model_, source));
     if (print_path_) {
       print("{}\n", path.string());
     } else if (!quiet_) {
@@ -38,6 +56,9 @@ class PullCommand : public Command {
   std::string model_;
   bool quiet_ = false;
   bool print_path_ = false;
+  bool insecure_ = false;
+  int64_t stall_ = 30;
+  int64_t tries_ = 6;
 };
 
 }  // namespace

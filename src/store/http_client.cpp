@@ -252,8 +252,12 @@ HttpOutcome outcome_of(CURL* curl, CURLcode code, const char* detail, Transfer& 
   }
   if (code != CURLE_OK) {
     const std::string reason = detail[0] != '\0' ? detail : curl_easy_strerror(code);
-    return failed({ErrorCode::kNetwork, printable(reason) + std::string(advice_for(code)), where},
-                  is_transient_code(code));
+    HttpOutcome outcome =
+        failed({ErrorCode::kNetwork, printable(reason) + std::string(advice_for(code)), where},
+               is_transient_code(code));
+    outcome.is_unreachable = code == CURLE_COULDNT_RESOLVE_HOST ||
+                             code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT;
+    return outcome;
   }
   curl_off_t retry_after = 0;
   curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after);
@@ -415,9 +419,10 @@ HttpOutcome HttpClient::try_once(const HttpRequest& request) const {
 
 Result<HttpResponse> HttpClient::send(const HttpRequest& request) const {
   BackOff back_off(options_);
-  while (true) {
+  for (int n_unreachable = 0;;) {
     HttpOutcome outcome = try_once(request);
-    if (!outcome.is_transient) return std::move(outcome.response);
+    n_unreachable += outcome.is_unreachable ? 1 : 0;
+    if (!outcome.is_transient || n_unreachable == 2) return std::move(outcome.response);
     LLMRUN_TRY(back_off.wait(outcome, request.cancelled));
   }
 }

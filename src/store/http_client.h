@@ -77,6 +77,7 @@ struct HttpOutcome {
   Result<HttpResponse> response;
   bool is_transient = false;         // the same request may succeed later
   double retry_after_seconds = 0.0;  // what the server asked for; 0: nothing
+  bool is_unreachable = false;       // no connection came about
 };
 
 class HttpClient {
@@ -89,7 +90,8 @@ class HttpClient {
   // One try. Redirects are followed; a 401 is answered through the request's authorization. Any
   // thread may call; connections are kept and used again.
   HttpOutcome try_once(const HttpRequest& request) const;
-  // Tries until the outcome is not transient or the tries are used up. Not for requests with a
+  // Tries until the outcome is not transient or the tries are used up (two when the server cannot
+  // even be reached: a mistyped host or no network should be told soon). Not for requests with a
   // sink, which would see the same bytes twice. Statuses other than 2xx are returned, not errors.
   Result<HttpResponse> send(const HttpRequest& request) const;
   // send(), and http_status_error() for a status that is not 2xx.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -128,35 +129,65 @@ Result<std::string> Registry::start_upload(const Layer& layer,
   return location.text;
 }
 
-// Where to send the next piece.
-Result<std::string> Registry::send_piece(const std::string& location, int descriptor,
-                                         uint64_t offset, uint64_t size) const {
-  HttpRequest patch = request("PATCH", location);
-  patch.headers = {"Content-Type: application/octet-stream",
-                   fmt::format("Content-Range: {}-{}", offset, offset + size - 1)};
-  patch.file_descriptor = descriptor;
-  patch.file_offset = offset;
-  patch.file_size = size;
-  LLMRUN_ASSIGN(const HttpResponse response, client_->send(patch));
-  if (response.status != 202) return http_status_error(response);
-  LLMRUN_ASSIGN(const Url next, resolve_location(response.url, response.header("location")));
-  return next.text;
+std::optional<Registry::Upload> Registry::ask_about(const Upload& upload) const {
+  const HttpOutcome outcome = client_->try_once(request("GET", upload.location));
+  if (!outcome.response || !outcome.response->is_success()) return std::nullopt;
+  const HttpResponse& response = *outcome.response;
+  const std::string range = response.header("range");  // "0-99", both included
+  const size_t dash = range.find('-');
+  const auto location = resolve_location(response.url, response.header("location"));
+  uint64_t last = 0;
+  if (dash == std::string::npos || !location) return std::nullopt;
+  const auto [end, error] =
+      std::from_chars(range.data() + dash + 1, range.data() + range.size(), last);
+  if (error != std::errc()) return std::nullopt;
+  return Upload{location->text, last == 0 ? 0 : last + 1};
+}
+
+Result<void> Registry::send_pieces(Upload& upload, const Layer& layer, int descriptor,
+                                   const std::function<void(uint64_t)>& progress) const {
+  BackOff back_off(client_->options());
+  while (upload.sent < layer.size) {
+    const uint64_t size = std::min(kPieceBytes, layer.size - upload.sent);
+    HttpRequest patch = request("PATCH", upload.location);
+    patch.headers = {"Content-Type: application/octet-stream",
+                     fmt::format("Content-Range: {}-{}", upload.sent, upload.sent + size - 1)};
+    patch.file_descriptor = descriptor;
+    patch.file_offset = upload.sent;
+    patch.file_size = size;
+    const HttpOutcome outcome = client_->try_once(patch);
+    if (outcome.response && outcome.response->status == 202) {
+      LLMRUN_ASSIGN(const Url next,
+                    resolve_location(outcome.response->url, outcome.response->header("location")));
+      upload = {next.text, upload.sent + size};
+      back_off.progressed();
+      progress(upload.sent);
+      continue;
+    }
+    LLMRUN_TRY(back_off.wait(outcome));
+    const auto there = ask_about(upload);
+    if (there && there->sent <= layer.size) {
+      upload = *there;
+    } else {
+      LLMRUN_ASSIGN(upload.location, start_upload(layer, ""));
+      upload.sent = 0;
+    }
+  }
+  return {};
 }
 
 Result<void> Registry::push_blob(const Layer& layer, const std::string& file,
-                                 const std::string& mount_from) const {
+                                 const std::string& mount_from,
+                                 const std::function<void(uint64_t)>& progress) const {
   LLMRUN_ASSIGN(const bool is_there, has_blob(layer));
   if (is_there) return {};
   LLMRUN_ASSIGN(const FileDescriptor source, open_regular_file(file));
-  LLMRUN_ASSIGN(std::string location, start_upload(layer, mount_from));
-  if (location.empty()) return {};
-  for (uint64_t offset = 0; offset < layer.size;) {
-    const uint64_t size = std::min(kPieceBytes, layer.size - offset);
-    LLMRUN_ASSIGN(location, send_piece(location, source.get(), offset, size));
-    offset += size;
-  }
-  HttpRequest put =
-      request("PUT", with_parameter(location, "digest=" + encode_query_value(layer.digest())));
+  Upload upload;
+  LLMRUN_ASSIGN(upload.location, start_upload(layer, mount_from));
+  if (upload.location.empty()) return {};
+  LLMRUN_TRY(send_pieces(upload, layer, source.get(), progress));
+  HttpRequest put = request(
+      "PUT", with_parameter(upload.location, "digest=" + encode_query_value(layer.digest())));
   LLMRUN_ASSIGN(const HttpResponse response, client_->send(put));
   if (response.status != 201 && response.status != 204) return http_status_error(response);
   return {};

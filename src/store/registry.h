@@ -1,7 +1,9 @@
 // A registry that speaks Docker Registry v2, as Ollama's does: manifests and blobs of models.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "store/download.h"
@@ -29,8 +31,9 @@ class Registry {
   Result<bool> has_blob(const Layer& layer) const;
   // Sends the file, in pieces when it is large, unless the registry has it or can take it from
   // another model of its own (`mount_from`: "namespace/model", may be empty).
-  Result<void> push_blob(const Layer& layer, const std::string& file,
-                         const std::string& mount_from) const;
+  // After a failure the upload goes on where the registry says it stopped.
+  Result<void> push_blob(const Layer& layer, const std::string& file, const std::string& mount_from,
+                         const std::function<void(uint64_t sent)>& progress) const;
   Result<void> push_manifest(const ModelName& name, const std::string& text) const;
 
   // "http://127.0.0.1:5000"
@@ -41,8 +44,14 @@ class Registry {
   [[nodiscard]] std::string url(const std::string& rest) const;
   [[nodiscard]] HttpRequest request(std::string method, std::string url) const;
   Result<std::string> start_upload(const Layer& layer, const std::string& mount_from) const;
-  Result<std::string> send_piece(const std::string& location, int descriptor, uint64_t offset,
-                                 uint64_t size) const;
+  struct Upload {
+    std::string location;  // where the next piece goes; empty: the registry has the blob
+    uint64_t sent = 0;
+  };
+  Result<void> send_pieces(Upload& upload, const Layer& layer, int descriptor,
+                           const std::function<void(uint64_t sent)>& progress) const;
+  // What the registry says of an upload that was cut; nothing: it has to begin again.
+  std::optional<Upload> ask_about(const Upload& upload) const;
 
   const HttpClient* client_;
   std::string base_;

@@ -70,7 +70,7 @@ std::string token_url(const BearerChallenge& challenge) {
 class RegistryAuthorization : public HttpAuthorization {
  public:
   RegistryAuthorization(const HttpClient& client, std::string registry)
-      : client_(client), registry_(std::move(registry)) {
+      : client_(client.options()), registry_(std::move(registry)) {
     const char* const token = std::getenv("LLMRUN_REGISTRY_TOKEN");
     if (token != nullptr && *token != '\0') {
       value_ = fmt::format("Bearer {}", token);
@@ -119,7 +119,7 @@ class RegistryAuthorization : public HttpAuthorization {
                       from.shown(), to.shown());
   }
 
-  const HttpClient& client_;
+  const HttpClient client_;  // its own: the authorization may outlive the caller's
   const std::string registry_;
   std::mutex mutex_;
   std::string value_;

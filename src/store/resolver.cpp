@@ -99,6 +99,9 @@ Result<T> ask_servers(const std::string& name, const SourceOptions& options, con
                         name, looked_in(sources, false), suggestions(name));
     }
     auto result = ask(*source);
+    if (!result && result.error().code == ErrorCode::kNetwork) {
+      result.error().message += "." + suggestions(name);  // perhaps it was only mistyped
+    }
     if (result || result.error().code != ErrorCode::kNotFound) return result;
     said += fmt::format("\n  {}: {}\n", source->where(), result.error().message);
   }
@@ -120,11 +123,16 @@ std::optional<StoredModel> find_model_here(const std::string& name) {
 
 Result<StoredModel> find_or_fetch(const std::string& name, const SourceOptions& options) {
   if (auto model = find_model_here(name)) return std::move(*model);
-  return ask_servers<StoredModel>(name, options, [&](const Source& source) -> Result<StoredModel> {
-    if (options.fetch) return source.fetch(name, options);
-    return make_error(ErrorCode::kUsage, "{} is not on this machine yet; run: llmrun pull {}", name,
-                      name);
-  });
+  const std::vector<const Source*> sources = speaking(name);
+  const bool is_fetchable = std::any_of(sources.begin(), sources.end(),
+                                        [](const Source* source) { return source->is_remote(); });
+  if (!options.fetch && is_fetchable) {
+    return make_error(ErrorCode::kNotFound,
+                      "{} is not on this machine; to fetch it: llmrun pull {}.{}", name, name,
+                      suggestions(name));
+  }
+  return ask_servers<StoredModel>(
+      name, options, [&](const Source& source) { return source.fetch(name, options); });
 }
 
 Result<std::filesystem::path> resolve_model(const std::string& name, const SourceOptions& options) {

@@ -4,12 +4,22 @@
 #include <array>
 
 #include "base/error.h"
+#include "store/http_client.h"
 
 namespace llmrun::store {
 
 #define LLMRUN_SOURCE(name) std::unique_ptr<Source> make_##name##_source();
 #include "store/sources.def"
 #undef LLMRUN_SOURCE
+
+HttpOptions http_options(const SourceOptions& options) {
+  HttpOptions http;
+  http.insecure = options.insecure;
+  http.stall_seconds = options.stall_seconds;
+  http.max_tries = options.max_tries;
+  http.cancelled = options.cancelled;
+  return http;
+}
 
 Result<RemoteModel> Source::locate(const std::string& name, const SourceOptions&) const {
   return make_error(ErrorCode::kUnsupported, "{} cannot be looked at before it is here", name);

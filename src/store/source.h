@@ -17,13 +17,19 @@
 namespace llmrun::store {
 
 struct SourceOptions {
-  bool fetch = true;      // a model that is not on this machine is downloaded
-  bool offline = false;   // nothing is asked over the network
-  bool insecure = false;  // plain http to other machines is allowed
+  bool fetch = true;       // a model that is not on this machine is downloaded
+  bool offline = false;    // nothing is asked over the network
+  bool insecure = false;   // plain http to other machines is allowed
+  int stall_seconds = 30;  // as in HttpOptions
+  int max_tries = 6;
   // Asked before a model is downloaded; an error keeps it from being fetched.
   std::function<Result<void>(const std::string& name, uint64_t bytes)> approve = {};
   std::function<bool()> cancelled = {};  // true ends what is running with kInterrupted
 };
+
+struct HttpOptions;
+// What the options mean for a client of HTTP.
+HttpOptions http_options(const SourceOptions& options);
 
 class Source {
  public:

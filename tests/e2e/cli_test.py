@@ -24,7 +24,8 @@ HOME = tempfile.mkdtemp(prefix="llmrun-e2e-")
 
 
 def environment():
-    return {**os.environ, "LLMRUN_HOME": HOME, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    return {**os.environ, "LLMRUN_HOME": HOME, "TERM": "xterm", "LC_ALL": "C.UTF-8",
+            "LLMRUN_OFFLINE": "1"}
 
 
 def run(*arguments, stdin="", check=0):

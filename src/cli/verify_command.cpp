@@ -1,0 +1,94 @@
+// `llmrun verify`.
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "store/paths.h"
+#include "store/verify.h"
+
+namespace llmrun::cli {
+namespace {
+
+class VerifyCommand : public Command {
+ public:
+  VerifyCommand() {
+    description =
+        "Reads every byte of the models in llmrun's own store and compares it with its SHA-256. "
+        "What "
+        "is damaged is fetched again from where the model came from: the damaged blocks alone when "
+        "the download left their checks. A file that was imported is not written to.";
+    examples = {{"llmrun verify", "all models"},
+                {"llmrun verify smollm2:135m --no-repair", "look, and change nothing"}};
+    options.add_switch("no-repair", 0, "say what is damaged and leave it", &no_repair_);
+    options.add_switch("insecure", 0, "allow plain http to other machines", &insecure_);
+    Argument& name = options.add_model_argument(&name_);
+    name.required = false;
+    name.help = "one model (default: all)";
+  }
+
+  Result<void> execute() override {
+    const store::LocalStore local(store::models_dir());
+    LLMRUN_ASSIGN(const std::vector<store::StoredModel> models, chosen(local));
+    const InterruptGuard interrupt;
+    store::HttpOptions http;
+    http.insecure = insecure_;
+    http.cancelled = InterruptGuard::interrupted;
+    const store::HttpClient client(http);
+    size_t n_bad = 0;
+    for (const store::StoredModel& model : models) {
+      LLMRUN_ASSIGN(const std::vector<store::VerifiedBlob> blobs,
+                    store::verify_model(client, local, model,
+                                        {.mend = !no_repair_, .cancelled = http.cancelled}));
+      n_bad += report(model, blobs);
+    }
+    if (n_bad == 0) return {};
+    return make_error(ErrorCode::kBadModel, "{} {} damaged; {}", n_bad,
+                      n_bad == 1 ? "model is" : "models are",
+                      no_repair_ ? "without --no-repair they are fetched again"
+                                 : "delete and pull again, or import the file again");
+  }
+
+ private:
+  Result<std::vector<store::StoredModel>> chosen(const store::LocalStore& local) const {
+    if (name_.empty()) return local.list();
+    LLMRUN_ASSIGN(const store::ModelName name, store::parse_model_name(name_));
+    if (auto model = local.find(name)) return std::vector{std::move(*model)};
+    return make_error(ErrorCode::kNotFound, "the store {} has no model {}", local.root().string(),
+                      name.text());
+  }
+
+  // 1 when the model stays damaged.
+  static size_t report(const store::StoredModel& model,
+                       const std::vector<store::VerifiedBlob>& blobs) {
+    size_t n_bad = 0;
+    size_t n_mended = 0;
+    for (const store::VerifiedBlob& blob : blobs) {
+      if (blob.state == store::BlobState::kGood) continue;
+      const std::string what =
+          fmt::format("{}: {} {}", model.name, name_of(blob.kind), blob.sha256.substr(0, 12));
+      if (blob.state == store::BlobState::kMended) {
+        ++n_mended;
+        print("{}: {} of {} were fetched again\n", what, format_bytes_decimal(blob.bad_bytes),
+              format_bytes_decimal(blob.size));
+        continue;
+      }
+      ++n_bad;
+      print("{} is {}{}{}\n", what,
+            blob.state == store::BlobState::kMissing ? "missing" : "damaged",
+            blob.problem.empty() ? "" : ": ", blob.problem);
+    }
+    if (n_bad == 0) print("{} is good{}\n", model.name, n_mended == 0 ? "" : " again");
+    return n_bad == 0 ? 0 : 1;
+  }
+
+  std::string name_;
+  bool no_repair_ = false;
+  bool insecure_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_verify_command() { return std::make_unique<VerifyCommand>(); }
+
+}  // namespace llmrun::cli
