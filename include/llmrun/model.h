@@ -28,11 +28,21 @@
 
 namespace llmrun {
 
+// A LoRA adapter, and how much of it is applied.
+struct AdapterOption {
+  std::filesystem::path path;  // a GGUF file
+  float scale = 1.0F;
+};
+
 struct LoadOptions {
-  std::string device = "auto";  // auto, cpu
-  int threads = 0;              // 0: one per physical core
-  std::string cpu_target = {};  // empty: the best this machine has (see cpu_targets())
-  RopeOverride rope = {};       // another rotary embedding than the metadata describe
+  std::string device = "auto";               // auto, cpu
+  int threads = 0;                           // 0: one per physical core
+  std::string cpu_target = {};               // empty: the best this machine has (see cpu_targets())
+  RopeOverride rope = {};                    // another rotary embedding than the metadata describe
+  std::vector<AdapterOption> adapters = {};  // applied in this order
+  // A Go template that came with the model beside its file (Ollama's template layer). Chats are
+  // rendered with it when the file has no template of its own.
+  std::string go_template = {};
 };
 
 struct TokenizeOptions {
@@ -46,7 +56,7 @@ struct RenderOptions {
   std::string tools_json;               // a JSON array, or empty
   std::string variables_json;           // a JSON object of further variables, or empty
   std::optional<bool> enable_thinking;  // the variable of that name, when set
-  std::string template_override;        // Jinja text used in place of the model's
+  std::string template_override;        // Jinja or Go text used in place of the model's
   // Seconds since 1970 for strftime_now, told in UTC; none: the clock, in local time.
   std::optional<int64_t> now;
 };
@@ -54,7 +64,7 @@ struct RenderOptions {
 struct RenderedChat {
   std::string text;
   std::vector<TokenId> tokens;  // special tokens in what the user wrote are plain text here
-  std::string template_source;  // "option", "model", "built-in: llama3"
+  std::string template_source;  // "option", "model", "Go template layer", "built-in: llama3"
 };
 
 // Rows of float32 logits.
@@ -101,8 +111,10 @@ class LLMRUN_API Session {
 class LLMRUN_API Model {
  public:
   static Result<Model> open(const std::filesystem::path& path, const LoadOptions& options = {});
-  // Only what tokenize, detokenize and render_chat need: opens in milliseconds.
-  static Result<Model> open_vocabulary(const std::filesystem::path& path);
+  // Only what tokenize, detokenize and render_chat need: opens in milliseconds. Of the options the
+  // template counts.
+  static Result<Model> open_vocabulary(const std::filesystem::path& path,
+                                       const LoadOptions& options = {});
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
   ~Model();

@@ -50,7 +50,7 @@ struct ModelInfo {
   std::vector<LayerGroup> layers;
   std::string tokenizer;        // "gpt2 (smollm)", "llama", "none"
   std::string chat_template;    // the model's own Jinja text; empty: it has none
-  std::string template_source;  // "model", "built-in: gemma", "none"
+  std::string template_source;  // "model", "Go template layer", "built-in: gemma", "none"
   std::string license;
   std::vector<TensorEntry> tensors;
   std::vector<std::pair<std::string, std::string>> metadata;  // key, printable value

@@ -22,8 +22,11 @@ struct TemplateCase {
   std::string input_json;  // the object
   std::string bos_token, eos_token;
   std::optional<int64_t> now;  // seconds since 1970, told in UTC
+  bool is_go = false;          // Go text/template, not Jinja; knows no bos_token and eos_token
 };
 LLMRUN_API Result<std::string> render_template(const TemplateCase& input);
+// Whether a Go template is well-formed; the error has the line and column.
+LLMRUN_API Result<void> check_go_template(const std::string& source);
 
 struct BenchOptions {
   std::vector<int64_t> prompt_tokens = {512};

@@ -36,6 +36,10 @@ Result<std::string> variables(const RenderOptions& options) {
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+chat::TemplateLanguage language_of(bool is_go) {
+  return is_go ? chat::TemplateLanguage::kGo : chat::TemplateLanguage::kJinja;
+}
+
 std::string token_text(const tokenizer::Tokenizer* tokenizer, const std::optional<TokenId>& id) {
   if (tokenizer == nullptr || !id) return {};
   return std::string(tokenizer->piece(*id, true));
@@ -61,8 +65,11 @@ Result<std::vector<TokenId>> to_tokens(const tokenizer::Tokenizer& tokenizer,
 }  // namespace
 
 Result<TemplateChoice> choose_template(const gguf::File& file, const std::string& option,
-                                       bool with_tools) {
-  if (!option.empty()) return TemplateChoice{option, "template option", "option"};
+                                       bool with_tools, const std::string& go_template) {
+  if (!option.empty()) {
+    const bool is_go = chat::guess_template_language(option) == chat::TemplateLanguage::kGo;
+    return TemplateChoice{option, "template option", "option", is_go};
+  }
   const gguf::Metadata& metadata = file.metadata();
   const std::string name = fmt::format("chat template of {}", file.path());
   for (const char* key : {"tokenizer.chat_template.tool_use", "tokenizer.chat_template"}) {
@@ -70,6 +77,10 @@ Result<TemplateChoice> choose_template(const gguf::File& file, const std::string
     if (!metadata.contains(key) || (is_for_tools && !with_tools)) continue;
     LLMRUN_ASSIGN(std::string source, metadata.get<std::string>(key));
     if (!source.empty()) return TemplateChoice{std::move(source), name, "model"};
+  }
+  if (!go_template.empty()) {
+    return TemplateChoice{go_template, fmt::format("template layer of {}", file.path()),
+                          kGoTemplateOrigin, true};
   }
   LLMRUN_ASSIGN(const auto architecture,
                 metadata.get_or<std::string>("general.architecture", std::string()));
@@ -86,9 +97,11 @@ Result<TemplateChoice> choose_template(const gguf::File& file, const std::string
 
 Result<chat::RenderedText> render_text(const ModelImpl& model, std::span<const Message> messages,
                                        const RenderOptions& options, std::string& origin) {
-  LLMRUN_ASSIGN(const TemplateChoice choice, choose_template(model.file, options.template_override,
-                                                             !options.tools_json.empty()));
-  LLMRUN_ASSIGN(const auto compiled, chat::ChatTemplate::compile(choice.source, choice.name));
+  LLMRUN_ASSIGN(const TemplateChoice choice,
+                choose_template(model.file, options.template_override, !options.tools_json.empty(),
+                                model.go_template));
+  LLMRUN_ASSIGN(const auto compiled, chat::ChatTemplate::compile(choice.source, choice.name, {},
+                                                                 language_of(choice.is_go)));
   chat::RenderInput input;
   input.messages.assign(messages.begin(), messages.end());
   input.tools_json = options.tools_json;
@@ -119,10 +132,16 @@ Result<RenderedChat> Model::render_chat(std::span<const Message> messages,
 }
 
 Result<std::string> render_template(const TemplateCase& input) {
-  LLMRUN_ASSIGN(const auto compiled, chat::ChatTemplate::compile(input.source, input.name));
+  LLMRUN_ASSIGN(const auto compiled, chat::ChatTemplate::compile(input.source, input.name, {},
+                                                                 language_of(input.is_go)));
   LLMRUN_ASSIGN(auto rendered, compiled.render_json({input.input_json, input.bos_token,
                                                      input.eos_token, broken_down(input.now)}));
   return std::move(rendered.text);
+}
+
+Result<void> check_go_template(const std::string& source) {
+  LLMRUN_TRY(chat::ChatTemplate::compile(source, "the Modelfile", {}, chat::TemplateLanguage::kGo));
+  return {};
 }
 
 }  // namespace llmrun

@@ -26,6 +26,18 @@ std::optional<double> number(const gguf::Metadata& metadata, std::string_view ke
   return std::nullopt;
 }
 
+// The files are kept in `files`; what is returned points to them.
+Result<std::vector<runtime::AdapterFile>> open_adapters(const std::vector<AdapterOption>& wanted,
+                                                        std::vector<gguf::File>& files) {
+  for (const AdapterOption& option : wanted) {
+    LLMRUN_ASSIGN(gguf::File file, open_gguf(option.path));
+    files.push_back(std::move(file));
+  }
+  std::vector<runtime::AdapterFile> adapters;
+  for (size_t i = 0; i < wanted.size(); ++i) adapters.push_back({&files[i], wanted[i].scale});
+  return adapters;
+}
+
 // Sets one option when the file recommends a value in the option's range.
 template <typename T>
 void recommend(const gguf::Metadata& metadata, std::string_view key, T SamplingOptions::*field,
@@ -58,6 +70,11 @@ Result<runtime::Model*> Model::Impl::need_weights() const {
                     "This model was opened for its vocabulary only; use Model::open() to run it.");
 }
 
+void Model::Impl::keep_go_template(const std::string& source) {
+  go_template = source;
+  if (!source.empty() && info.chat_template.empty()) info.template_source = kGoTemplateOrigin;
+}
+
 Model::Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
@@ -75,10 +92,12 @@ Result<Model> Access::open(const std::filesystem::path& path, const LoadOptions&
   auto spec = models::build_spec(impl->file, options.rope);
   if (!spec) return with_context(spec.error(), path.string());
   impl->info = describe_file(impl->file, path, &*spec, {});
+  impl->keep_go_template(options.go_template);
   LLMRUN_ASSIGN(impl->backend,
                 kernels::make_backend(options.device == "auto" ? "cpu" : options.device,
                                       {options.threads, options.cpu_target, observer}));
-  auto model = runtime::Model::load(impl->file, *impl->backend, std::move(*spec));
+  LLMRUN_ASSIGN(const auto adapters, open_adapters(options.adapters, impl->adapters));
+  auto model = runtime::Model::load(impl->file, *impl->backend, std::move(*spec), adapters);
   if (!model) return with_context(model.error(), path.string());
   impl->model = std::move(*model);
   LLMRUN_ASSIGN(auto tokenizer, load_tokenizer(impl->file));
@@ -89,11 +108,13 @@ Result<Model> Access::open(const std::filesystem::path& path, const LoadOptions&
   return Model(std::move(impl));
 }
 
-Result<Model> Model::open_vocabulary(const std::filesystem::path& path) {
+Result<Model> Model::open_vocabulary(const std::filesystem::path& path,
+                                     const LoadOptions& options) {
   const auto start = Clock::now();
   LLMRUN_ASSIGN(gguf::File file, open_gguf(path));
   auto impl = std::make_shared<Impl>(std::move(file));
   impl->info = describe_file(impl->file, path, nullptr, "opened for its vocabulary only");
+  impl->keep_go_template(options.go_template);
   LLMRUN_ASSIGN(auto tokenizer, load_tokenizer(impl->file));
   impl->tokenizer = std::move(tokenizer.tokenizer);
   impl->why_no_tokenizer = std::move(tokenizer.why_not);

@@ -21,6 +21,8 @@ struct Model::Impl {
   explicit Impl(gguf::File opened) : file(std::move(opened)) {}
 
   gguf::File file;
+  std::vector<gguf::File> adapters;
+  std::string go_template;  // LoadOptions::go_template
   ModelInfo info;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;  // null: the file has none
   std::string why_no_tokenizer;
@@ -29,6 +31,8 @@ struct Model::Impl {
   uint64_t vocabulary_bytes = 0;  // memory that the tokenizer takes
   double load_seconds = 0;
 
+  // Remembers LoadOptions::go_template, and says in `info` when it is the one to be used.
+  void keep_go_template(const std::string& source);
   // Errors that say what cannot be done without.
   [[nodiscard]] Result<const tokenizer::Tokenizer*> need_tokenizer() const;
   [[nodiscard]] Result<runtime::Model*> need_weights() const;

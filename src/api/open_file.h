@@ -48,14 +48,17 @@ Result<bool> must_commit(const MemoryEstimate& plan);
 
 // Which template a chat is rendered with.
 struct TemplateChoice {
-  std::string source;  // Jinja text
+  std::string source;  // Jinja or Go text
   std::string name;    // for error messages
-  std::string origin;  // "option", "model", "built-in: llama3"
+  std::string origin;  // "option", "model", "Go template layer", "built-in: llama3"
+  bool is_go = false;
 };
-// The option, else the model's own (the one for tools when there are tools and the model has
-// one), else the built-in one of its architecture; else kUsage asking for --template.
+inline constexpr const char* kGoTemplateOrigin = "Go template layer";
+// The option (Jinja, or Go when it looks like it), else the model's own (the one for tools when
+// there are tools and the model has one), else the Go template that came with the model, else the
+// built-in one of its architecture; else kUsage asking for --template.
 Result<TemplateChoice> choose_template(const gguf::File& file, const std::string& option,
-                                       bool with_tools);
+                                       bool with_tools, const std::string& go_template = {});
 
 // Weights that one decoded token reads, and the multiplications that one prompt token takes (the
 // head is left out: of a prompt only the last token goes through it).

@@ -12,6 +12,7 @@ void embed(Pass& pass, Rows x) {
                   .ids = pass.ids,
                   .scale = embedding.scale,
                   .y = x});
+  add_low_rank_rows(pass, embedding.table, embedding.scale, x);
   if (Weights::has(embedding.positions)) {
     const ArenaScope scope(pass.arena);
     const Rows learned = pass.arena.rows(pass.n_tokens, x.width);

@@ -221,6 +221,7 @@ Result<ContextPlan> plan_context(const ModelSpec& spec, const Weights& weights,
   LLMRUN_TRY(plan_state(spec, plan));
   measure_pass(spec, weights, tables, plan);
   measure_products(spec, plan);
+  plan.max_width = std::max(plan.max_width, weights.adapters().max_rank());
   plan.workspace_bytes = backend.workspace_bytes(plan.max_rows, plan.max_width);
   return plan;
 }
@@ -237,6 +238,10 @@ MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const Posit
   add("weights (mapped file)", weights.mapped_bytes(), "the tensors the model uses, as stored");
   for (PlanItem& item : result.items) item.mapped = true;
   add("weights (converted)", weights.converted_bytes(), "vectors stored in other types than F32");
+  add("adapters", weights.adapters().mapped_bytes(), "the tensors of the adapters, as stored");
+  if (weights.adapters().any()) result.items.back().mapped = true;
+  add("adapters (converted)", weights.adapters().converted_bytes(),
+      "of the embedding that is the output layer, too");
   add("position tables", tables.buffer ? tables.buffer->size() : 0, "angles and slopes");
   add("KV cache", plan.kv_bytes, kv_detail(plan));
   add("recurrent state", plan.state_bytes,

@@ -38,9 +38,11 @@ class ModelImpl final : public Model {
 }  // namespace
 
 Result<std::unique_ptr<Model>> Model::load(const gguf::File& file, kernels::Backend& backend,
-                                           ModelSpec spec) {
+                                           ModelSpec spec, std::span<const AdapterFile> adapters) {
   LoadedModel loaded;
   LLMRUN_ASSIGN(loaded.weights, Weights::bind(file, backend, spec));
+  LLMRUN_ASSIGN(Adapters added, Adapters::bind(adapters, spec, backend));
+  loaded.weights.adapt(std::move(added));
   LLMRUN_ASSIGN(loaded.tables, make_position_tables(spec, loaded.weights, backend));
   loaded.spec = std::move(spec);
   loaded.backend = &backend;

@@ -12,6 +12,7 @@
 #include "gguf/reader.h"
 #include "kernels/backend.h"
 #include "llmrun/error.h"
+#include "runtime/adapters.h"
 #include "runtime/batch.h"
 #include "runtime/kv_cache.h"
 #include "runtime/memory_plan.h"
@@ -27,7 +28,8 @@ class Model {
   // Builds the spec (through `build_spec`, which knows the architectures), checks every tensor
   // against it and binds the weights. `file` and `backend` must outlive the model.
   static Result<std::unique_ptr<Model>> load(const gguf::File& file, kernels::Backend& backend,
-                                             ModelSpec spec);
+                                             ModelSpec spec,
+                                             std::span<const AdapterFile> adapters = {});
   virtual ~Model() = default;
   [[nodiscard]] virtual const ModelSpec& spec() const = 0;
   [[nodiscard]] virtual kernels::Backend& backend() const = 0;

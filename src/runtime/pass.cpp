@@ -18,6 +18,10 @@ void project(Pass& pass, ConstRows x, std::initializer_list<Product> products) {
                     .y_stride = product.y.stride};
   }
   pass.ops.matmul({.x = x, .outputs = {outputs.data(), n}});
+  if (!pass.weights.adapters().any()) return;
+  for (const Product& product : products) {
+    add_low_rank(pass, product.linear.weight, x, product.y);
+  }
 }
 
 void project_grouped(Pass& pass, const GroupedLinear& grouped, ConstRows x,

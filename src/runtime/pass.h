@@ -87,6 +87,14 @@ struct Product {
 };
 // y = linear(x) for up to four linears that read the same x.
 void project(Pass& pass, ConstRows x, std::initializer_list<Product> products);
+// What adapters add to a product that was computed: y += …
+void add_low_rank(Pass& pass, const TensorDecl& weight, ConstRows x, Rows y);
+// To rows looked up in a table, which were multiplied by `scale`.
+void add_low_rank_rows(Pass& pass, const TensorDecl& table, float scale, Rows y);
+// To the products of a stack of experts. Pair i writes row i of y; in `own_rows` it reads row i.
+using ExpertPairs = std::span<const kernels::ExpertPair>;
+void add_low_rank_experts(Pass& pass, const TensorDecl& weight, ConstRows x, ExpertPairs pairs,
+                          ExpertPairs own_rows, int64_t n_pairs, Rows y);
 void apply_norm(Pass& pass, const Norm& norm, ConstRows x, Rows y);
 void copy_rows(Pass& pass, ConstRows x, Rows y);
 // The activation of a dense feed-forward or of experts, without its rows.

@@ -9,6 +9,7 @@
 
 #include "gguf/reader.h"
 #include "kernels/backend.h"
+#include "runtime/adapters.h"
 #include "runtime/spec.h"
 
 namespace llmrun::runtime {
@@ -32,6 +33,10 @@ class Weights {
   [[nodiscard]] uint64_t mapped_bytes() const { return mapped_bytes_; }
   [[nodiscard]] uint64_t converted_bytes() const { return converted_bytes_; }
 
+  // What adapters add to the products; the blocks ask for it after each of them.
+  [[nodiscard]] const Adapters& adapters() const { return adapters_; }
+  void adapt(Adapters adapters) { adapters_ = std::move(adapters); }
+
   // Sets the slots of the spec's tensors.
   static Result<Weights> bind(const gguf::File& file, kernels::Backend& backend, ModelSpec& spec);
 
@@ -43,6 +48,7 @@ class Weights {
   std::vector<std::unique_ptr<kernels::Buffer>> converted_;
   uint64_t mapped_bytes_ = 0;
   uint64_t converted_bytes_ = 0;
+  Adapters adapters_;
 };
 
 // Names of the tensors of the file that the spec does not declare (for `show`).

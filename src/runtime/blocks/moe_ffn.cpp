@@ -72,6 +72,16 @@ std::span<const kernels::ExpertPair> make_pairs(Pass& pass, const Experts& ffn, 
   return {pairs, static_cast<size_t>(n)};
 }
 
+// What adapters add to a stack's product for x.
+void adapt(Pass& pass, const Experts& ffn, const Linear& linear, ConstRows x, Choice choice,
+           bool own_rows, Rows y) {
+  if (pass.weights.adapters().of(linear.weight).empty()) return;
+  const ArenaScope host_scope(pass.host);
+  const int64_t n_tokens = y.n / ffn.n_used;
+  add_low_rank_experts(pass, linear.weight, x, make_pairs(pass, ffn, choice, n_tokens, own_rows),
+                       make_pairs(pass, ffn, choice, n_tokens, true), y.n, y);
+}
+
 // The hidden rows of all pairs, activated: [n_tokens * n_used, n_ff].
 Rows run_up(Pass& pass, const Experts& ffn, ConstRows x, Choice choice) {
   const int64_t n_pairs = x.n * ffn.n_used;
@@ -101,6 +111,13 @@ Rows run_up(Pass& pass, const Experts& ffn, ConstRows x, Choice choice) {
   pass.ops.expert_matmul({.x = x,
                           .pairs = make_pairs(pass, ffn, choice, x.n, false),
                           .outputs = {outputs.data(), n_outputs}});
+  if (ffn.gate_up.declared()) {
+    adapt(pass, ffn, ffn.gate_up, x, choice, false,
+          {outputs[0].y, n_pairs, 2 * ffn.n_ff, 2 * ffn.n_ff});
+  } else {
+    adapt(pass, ffn, ffn.up, x, choice, false, hidden);
+    adapt(pass, ffn, ffn.gate, x, choice, false, {outputs[1].y, n_pairs, ffn.n_ff, ffn.n_ff});
+  }
   if (ffn.weighs_input) {  // a factor of what an expert reads is one of what its products give
     for (size_t i = 0; i < n_outputs; ++i) {
       const int64_t width = outputs[i].y_stride;
@@ -120,6 +137,7 @@ void run_experts(Pass& pass, const Experts& ffn, ConstRows x, Choice choice, Row
   const kernels::ExpertMatmulOutput down = product(pass, ffn.down, out);
   pass.ops.expert_matmul(
       {.x = hidden, .pairs = make_pairs(pass, ffn, choice, x.n, true), .outputs = {&down, 1}});
+  adapt(pass, ffn, ffn.down, hidden, choice, true, out);
   pass.ops.combine_experts({.x = out,
                             .weights = ffn.weighs_input ? nullptr : choice.weights,
                             .n_used = ffn.n_used,

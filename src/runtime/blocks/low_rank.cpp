@@ -1,0 +1,52 @@
+// What adapters add to products and to looked-up rows: y += scale * B (A x), adapter by adapter.
+#include "runtime/pass.h"
+
+namespace llmrun::runtime {
+namespace {
+
+// y += scale * B low
+void add_b(Pass& pass, const LowRank& term, Rows low, Rows y) {
+  const kernels::MatmulOutput output{.weight = term.b,
+                                     .scale = &term.scale,
+                                     .y = y.data,
+                                     .y_stride = y.stride,
+                                     .accumulate = true};
+  pass.ops.matmul({.x = low, .outputs = {&output, 1}});
+}
+
+}  // namespace
+
+void add_low_rank(Pass& pass, const TensorDecl& weight, ConstRows x, Rows y) {
+  for (const LowRank& term : pass.weights.adapters().of(weight)) {
+    const ArenaScope scope(pass.arena);
+    const Rows low = pass.arena.rows(x.n, term.a.n_out);
+    const kernels::MatmulOutput a{.weight = term.a, .y = low.data, .y_stride = low.stride};
+    pass.ops.matmul({.x = x, .outputs = {&a, 1}});
+    add_b(pass, term, low, y);
+  }
+}
+
+void add_low_rank_rows(Pass& pass, const TensorDecl& table, float scale, Rows y) {
+  for (const LowRank& term : pass.weights.adapters().of_rows(table)) {
+    const ArenaScope scope(pass.arena);
+    const Rows low = pass.arena.rows(y.n, term.a.n_in);
+    pass.ops.embed({.table = term.a, .ids = pass.ids, .scale = scale, .y = low});
+    add_b(pass, term, low, y);
+  }
+}
+
+void add_low_rank_experts(Pass& pass, const TensorDecl& weight, ConstRows x, ExpertPairs pairs,
+                          ExpertPairs own_rows, int64_t n_pairs, Rows y) {
+  for (const LowRank& term : pass.weights.adapters().of(weight)) {
+    const ArenaScope scope(pass.arena);
+    const Rows low = pass.arena.rows(n_pairs, term.a.n_out);
+    const Rows more = pass.arena.rows(n_pairs, y.width);
+    const kernels::ExpertMatmulOutput a{.weight = term.a, .y = low.data, .y_stride = low.stride};
+    const kernels::ExpertMatmulOutput b{.weight = term.b, .y = more.data, .y_stride = more.stride};
+    pass.ops.expert_matmul({.x = x, .pairs = pairs, .outputs = {&a, 1}});
+    pass.ops.expert_matmul({.x = low, .pairs = own_rows, .outputs = {&b, 1}});
+    pass.ops.add({.x = more, .y = y, .x_scale = term.scale});
+  }
+}
+
+}  // namespace llmrun::runtime
