@@ -22,6 +22,11 @@ class Buffer {
   // Takes the memory from the system now. Main memory otherwise arrives page by page as it is used,
   // which is faster to start with and safe as long as there is plenty.
   virtual void commit() = 0;
+  // In the order of the ops, so that the host need not wait: moves bytes within the buffer, clears
+  // them, brings them from the host (whose copy may then change at once).
+  virtual void copy(size_t to, size_t from, size_t bytes);
+  virtual void clear(size_t at, size_t bytes);
+  virtual void write(size_t to, const void* from, size_t bytes);
 };
 
 struct BackendOptions {
@@ -45,6 +50,11 @@ class Backend {
   [[nodiscard]] virtual std::string_view target() const = 0;  // "avx2"
   [[nodiscard]] virtual int threads() const = 0;
   virtual Result<std::unique_ptr<Buffer>> allocate(size_t bytes) = 0;
+  // Memory that the host reads and writes too, at the same addresses, once finish() has returned.
+  // On the CPU all memory is like that.
+  virtual Result<std::unique_ptr<Buffer>> allocate_shared(size_t bytes) { return allocate(bytes); }
+  // Makes room at once for weights of these sizes, which prepare() is then given.
+  virtual Result<void> reserve_weights(const std::vector<size_t>& /*sizes*/) { return {}; }
   // Binds a weight for the ops: zero-copy on the CPU, an upload on a device. `weight.data` points
   // into the mapped file and outlives the backend's use of it.
   virtual Result<Weight> prepare(const Weight& weight) = 0;
@@ -53,9 +63,18 @@ class Backend {
   // Reserves that scratch; after it no op allocates.
   virtual Result<void> reserve(int64_t max_tokens, int64_t max_width) = 0;
   virtual Ops& ops() = 0;
+  // Waits until everything queued is done; the first error since the last call.
+  virtual Result<void> finish() { return {}; }
 };
 
-// device: "cpu" (later: "cuda", "cuda:1", "auto").
+// What a device name stands for on this machine.
+struct DeviceChoice {
+  std::string device;  // "cpu" or "cuda:0"
+  std::string reason;  // why "auto" chose it; empty when the user named it
+};
+// device: "cpu", "cuda", "cuda:N" or "auto" (a GPU when there is one). Asking for a GPU that is not
+// there is an error, never a silent turn to the CPU.
+Result<DeviceChoice> choose_device(std::string_view device);
 Result<std::unique_ptr<Backend>> make_backend(std::string_view device,
                                               const BackendOptions& options);
 // The plain loops of kernels/ref behind the same contract: the oracle of every test.

@@ -397,6 +397,11 @@ class Ops {
   virtual void causal_conv(const CausalConvParams& params) = 0;
   virtual void state_space(const StateSpaceParams& params) = 0;
   virtual void delta_rule(const DeltaRuleParams& params) = 0;
+
+  // Brings what earlier ops computed to the host, and waits for it.
+  virtual void fetch(void* to, const void* from, size_t bytes);
+  // Values that the host has computed, where the ops that follow can read them.
+  virtual const float* send(std::span<const float> values) { return values.data(); }
 };
 
 }  // namespace llmrun::kernels

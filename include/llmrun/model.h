@@ -35,7 +35,7 @@ struct AdapterOption {
 };
 
 struct LoadOptions {
-  std::string device = "auto";               // auto, cpu
+  std::string device = "auto";               // auto, cpu, cuda, cuda:N
   int threads = 0;                           // 0: one per physical core
   std::string cpu_target = {};               // empty: the best this machine has (see cpu_targets())
   RopeOverride rope = {};                    // another rotary embedding than the metadata describe
@@ -121,6 +121,8 @@ class LLMRUN_API Model {
 
   [[nodiscard]] const ModelInfo& info() const;
   [[nodiscard]] std::string device() const;  // "cpu (avx2, 2 threads)"
+  // Why "auto" chose that device; empty when it was named.
+  [[nodiscard]] std::string device_reason() const;
   [[nodiscard]] double load_seconds() const;
   // Bytes of weights read per decoded token, for GB/s.
   [[nodiscard]] uint64_t bytes_per_token() const;

@@ -107,4 +107,30 @@ struct MemoryEstimate {
 LLMRUN_API Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,
                                                   const ContextOptions& options);
 
+// A card to plan for: by the name of its kind ("rtx4090"), by numbers, or both.
+struct GpuRequest {
+  std::string gpu;
+  uint64_t memory_bytes = 0;      // 0: that of the kind
+  double bytes_per_second = 0;    // 0: that of the kind; without one no speed is told
+  std::optional<int64_t> layers;  // on the card; nullopt: as many as fit
+};
+struct GpuEstimate {
+  std::string card;
+  std::vector<MemoryItem> items;  // on the card
+  uint64_t total_bytes = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t host_bytes = 0;  // weights and caches that stay in main memory
+  int64_t context_tokens = 0;
+  int64_t n_layers = 0, n_layers_all = 0;  // on the card, and of the model
+  bool whole = false;
+  bool fits = false;
+  double most_tokens_per_second = 0;  // as bandwidth allows with a full context; 0: not known
+};
+// The names of the kinds of card that estimate_gpu() knows.
+LLMRUN_API std::vector<std::string> gpu_names();
+// What of a model fits on a card, which need not be here.
+LLMRUN_API Result<GpuEstimate> estimate_gpu(const std::filesystem::path& path,
+                                            const ContextOptions& options,
+                                            const GpuRequest& request);
+
 }  // namespace llmrun

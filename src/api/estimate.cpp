@@ -171,8 +171,7 @@ Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,
   return estimate(file, **model, wanted, tokenizer.bytes);
 }
 
-TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec) {
-  // name -> share of the tensor that one token reads
+std::map<std::string, double> token_shares(const runtime::ModelSpec& spec) {
   std::map<std::string, double> shares;
   runtime::ModelSpec copy = spec;
   runtime::for_each_tensor(copy, [&](runtime::TensorDecl& tensor, bool is_matrix) {
@@ -185,9 +184,12 @@ TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec) {
   const std::string& table = spec.embedding.table.name;
   if (table != spec.head.output.weight.name) shares[table] = 0.0;  // one row: nothing
   shares[spec.embedding.positions.name] = 0.0;
+  return shares;
+}
 
+TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec) {
   TokenCost cost;
-  for (const auto& [name, share] : shares) {
+  for (const auto& [name, share] : token_shares(spec)) {
     const gguf::TensorInfo* tensor = file.find_tensor(name);
     if (tensor == nullptr) continue;
     const auto bytes = static_cast<uint64_t>(share * static_cast<double>(tensor->size_bytes));

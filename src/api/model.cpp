@@ -93,9 +93,13 @@ Result<Model> Access::open(const std::filesystem::path& path, const LoadOptions&
   if (!spec) return with_context(spec.error(), path.string());
   impl->info = describe_file(impl->file, path, &*spec, {});
   impl->keep_go_template(options.go_template);
-  LLMRUN_ASSIGN(impl->backend,
-                kernels::make_backend(options.device == "auto" ? "cpu" : options.device,
-                                      {options.threads, options.cpu_target, observer}));
+  // Importances are gathered on the CPU.
+  const bool cpu_only = observer != nullptr && options.device == "auto";
+  LLMRUN_ASSIGN(const kernels::DeviceChoice choice,
+                kernels::choose_device(cpu_only ? "cpu" : options.device));
+  impl->device_reason = choice.reason;
+  LLMRUN_ASSIGN(impl->backend, kernels::make_backend(
+                                   choice.device, {options.threads, options.cpu_target, observer}));
   LLMRUN_ASSIGN(const auto adapters, open_adapters(options.adapters, impl->adapters));
   auto model = runtime::Model::load(impl->file, *impl->backend, std::move(*spec), adapters);
   if (!model) return with_context(model.error(), path.string());
@@ -131,6 +135,8 @@ std::string Model::device() const {
   return fmt::format("{} ({}, {} thread{})", impl_->backend->name(), impl_->backend->target(),
                      threads, threads == 1 ? "" : "s");
 }
+
+std::string Model::device_reason() const { return impl_->device_reason; }
 
 double Model::load_seconds() const { return impl_->load_seconds; }
 

@@ -30,6 +30,7 @@ struct Model::Impl {
   std::unique_ptr<runtime::Model> model;
   uint64_t vocabulary_bytes = 0;  // memory that the tokenizer takes
   double load_seconds = 0;
+  std::string device_reason;  // why "auto" chose the backend's device
 
   // Remembers LoadOptions::go_template, and says in `info` when it is the one to be used.
   void keep_go_template(const std::string& source);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -67,6 +68,8 @@ struct TokenCost {
   uint64_t multiplications = 0;
   uint64_t float_bytes = 0;  // of weight_bytes, those in float types
 };
+// Tensor name -> the share of it that one token reads. Vectors are not in it.
+std::map<std::string, double> token_shares(const runtime::ModelSpec& spec);
 TokenCost token_cost(const gguf::File& file, const runtime::ModelSpec& spec);
 
 // Bytes of memory this machine could give to a new process now.

@@ -123,6 +123,7 @@ std::string verbose_text(const Model& model, const Generation& generation) {
                            static_cast<double>(timings.decode_tokens) / 1e9;
   std::string text =
       fmt::format("\nload     {:.2f} s on {}\n", model.load_seconds(), model.device());
+  if (!model.device_reason().empty()) text += fmt::format("device   {}\n", model.device_reason());
   if (!model.info().rope.empty()) text += fmt::format("rope     {}\n", model.info().rope);
   text += fmt::format("prompt   {}{}\n", rate_text(timings.prompt_tokens, timings.prompt_seconds),
                       usage.cached > 0 ? fmt::format(" ({} more were cached)", usage.cached) : "");

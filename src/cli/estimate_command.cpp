@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/estimate_formula.h"
+#include "cli/estimate_gpu.h"
 #include "cli/json.h"
 #include "cli/model_argument.h"
 #include "cli/output.h"
@@ -33,16 +34,21 @@ class EstimateCommand : public Command {
     context_.add_to(options);
     options.add_integer("parallel", 0, "N", "conversations at the same time (default: 1)",
                         &context_.context.max_sequences, {1, 4096});
+    options.start_group("Plan for a GPU");
+    gpu_.add_to(options);
     options.start_group("Options");
     add_fits_option();
     add_json_option();
     examples = {{"llmrun estimate --params 7B --bits 4", "4.2 GB, and how that comes about"},
                 {"llmrun estimate --params 7B --fits 8GiB", "how many bits a weight may have"},
-                {"llmrun estimate smollm2:135m --ctx 4096 --kv-type int8", "the plan of a file"}};
+                {"llmrun estimate smollm2:135m --ctx 4096 --kv-type int8", "the plan of a file"},
+                {"llmrun estimate smollm2:135m --gpu rtx4090", "what of it fits on a card"}};
   }
 
   Result<void> execute() override {
     LLMRUN_TRY(check());
+    LLMRUN_ASSIGN(const bool for_gpu, gpu_.wanted(options));
+    if (for_gpu) return estimate_on_gpu();
     if (!model_.empty()) return estimate_file();
     if (table_) return print_table();
     if (!parameters_) return print_largest();
@@ -214,6 +220,19 @@ class EstimateCommand : public Command {
     return {};
   }
 
+  Result<void> estimate_on_gpu() {
+    if (model_.empty()) {
+      return make_error(ErrorCode::kUsage,
+                        "give a MODEL: the rule of thumb knows no layers to put on a GPU");
+    }
+    if (fits_) {
+      return make_error(ErrorCode::kUsage,
+                        "--fits has no effect on the plan for a GPU; --vram says what it has");
+    }
+    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    return print_gpu_estimate(path, context_.context, gpu_.request, json);
+  }
+
   Result<void> estimate_file() {
     LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
     LLMRUN_ASSIGN(const MemoryEstimate plan, estimate_memory(path, context_.context));
@@ -252,6 +271,7 @@ class EstimateCommand : public Command {
 
   std::string model_;
   ContextFlags context_;
+  GpuFlags gpu_;
   std::optional<double> parameters_;
   std::optional<double> bits_;
   std::optional<uint64_t> fits_;

@@ -39,8 +39,10 @@ void add_rope_options(OptionTable& options, RopeOverride* rope) {
 void LoadFlags::add_to(OptionTable& options) {
   options.add_integer("threads", 't', "N", "threads to compute with (default: one per core)",
                       &threads, {1, 1024});
-  options.add_choice("device", 0, {"auto", "cpu"}, "where to compute (default: auto)",
-                     &load.device);
+  options.add_text("device", 0, "NAME",
+                   "where to compute: auto, cpu, cuda or cuda:N; a GPU that cannot be used is an "
+                   "error, except with auto (default: auto)",
+                   &load.device);
   options.add_text("cpu-target", 0, "NAME",
                    "instruction set to compute with, one that 'llmrun doctor' lists (default: the "
                    "best of this machine)",

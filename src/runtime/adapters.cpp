@@ -240,12 +240,12 @@ class AdapterBinder {
     return keep(result_.products_[slot], transposed);
   }
 
-  // As float32, in memory of the backend.
+  // As float32, in memory that the backend can read.
   Result<kernels::Weight> transpose(const kernels::Weight& matrix) {
     const int64_t n_rows = matrix.n_out;
     const int64_t width = matrix.n_in;
     LLMRUN_ASSIGN(auto buffer,
-                  backend_.allocate(static_cast<size_t>(n_rows * width) * sizeof(float)));
+                  backend_.allocate_shared(static_cast<size_t>(n_rows * width) * sizeof(float)));
     auto* const values = reinterpret_cast<float*>(buffer->data());
     std::vector<float> row(static_cast<size_t>(width));
     for (int64_t r = 0; r < n_rows; ++r) {

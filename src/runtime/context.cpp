@@ -263,6 +263,7 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
             .positions = {positions, static_cast<size_t>(n_tokens)},
             .token_types = {token_types, static_cast<size_t>(n_tokens)}};
   work(pass);
+  LLMRUN_TRY(model_.backend->finish());
   for (const Chunk& chunk : batch.chunks) states_.remember(chunk.sequence, chunk.tokens);
   if (!arena.fits() || !host.fits()) {
     return make_error(ErrorCode::kInternal, "a pass of {} tokens took more memory than planned",
@@ -323,8 +324,8 @@ Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const Co
   LLMRUN_ASSIGN(auto state, backend.allocate(plan.state_bytes));
   Memory memory;
   LLMRUN_ASSIGN(memory.arena, backend.allocate(plan.arena_bytes));
-  LLMRUN_ASSIGN(memory.host, backend.allocate(plan.host_bytes));
-  LLMRUN_ASSIGN(memory.output, backend.allocate(plan.output_bytes));
+  LLMRUN_ASSIGN(memory.host, backend.allocate_shared(plan.host_bytes));
+  LLMRUN_ASSIGN(memory.output, backend.allocate_shared(plan.output_bytes));
   if (plan.options.commit) {
     for (kernels::Buffer* buffer :
          {kv.get(), state.get(), memory.arena.get(), memory.host.get(), memory.output.get()}) {

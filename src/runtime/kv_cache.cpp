@@ -2,7 +2,6 @@
 #include "runtime/kv_cache.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/error.h"
 
@@ -279,7 +278,10 @@ PageId KvCache::copy_page(size_t group, PageId from) {
   // Models without attention have pages of no bytes, at no address.
   const size_t n_bytes = layout_.page_bytes[group];
   const auto which = static_cast<PageGroup>(group);
-  if (n_bytes > 0) std::memcpy(page(which, copy), page(which, from), n_bytes);
+  const auto offset = [&](PageId id) {
+    return static_cast<size_t>(page(which, id) - buffer_->data());
+  };
+  if (n_bytes > 0) buffer_->copy(offset(copy), offset(from), n_bytes);
   return copy;
 }
 

@@ -204,6 +204,22 @@ std::string kv_detail(const ContextPlan& plan) {
                             plan.kv.window);
 }
 
+// A page of a group holds its layers one after the other, up to the next one's keys.
+std::vector<uint64_t> layer_caches(const ContextPlan& plan) {
+  const std::vector<KvLayout::Layer>& layers = plan.kv.layers;
+  if (plan.options.pooling || layers.empty()) return {};
+  std::vector<uint64_t> bytes(layers.size());
+  std::array<size_t, kPageGroups> end = plan.kv.page_bytes;
+  for (size_t i = layers.size(); i-- > 0;) {
+    const PageGroup group = layers[i].group;
+    bytes[i] = (end[group] - layers[i].k_offset) * static_cast<uint64_t>(plan.n_pages[group]) +
+               plan.state_bytes / layers.size();  // nearly: the layers' states differ little
+    end[group] = layers[i].k_offset;
+  }
+  bytes.back() += plan.state_bytes % layers.size();
+  return bytes;
+}
+
 }  // namespace
 
 uint64_t MemoryPlan::total_bytes() const {
@@ -232,6 +248,9 @@ MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const Posit
   result.context_tokens = options.context_tokens;
   result.max_sequences = options.max_sequences;
   result.pool_tokens = options.pool_tokens;
+  result.layer_cache_bytes = layer_caches(plan);
+  result.max_rows = plan.max_rows;
+  result.max_width = plan.max_width;
   const auto add = [&](std::string component, uint64_t bytes, std::string detail) {
     if (bytes > 0) result.items.push_back({std::move(component), bytes, std::move(detail)});
   };

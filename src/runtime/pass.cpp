@@ -106,13 +106,14 @@ void apply_rope(Pass& pass, int rope, Rows x, int64_t n_heads, int64_t first_dim
 
 void apply_temperature(Pass& pass, const QueryTemperature& temperature, Rows q) {
   if (temperature.scale == 0.0F) return;
-  const ArenaScope scope(pass.arena);
-  float* const factors = pass.arena.array<float>(pass.n_tokens);
+  const ArenaScope scope(pass.host);
+  float* const factors = pass.host.array<float>(pass.n_tokens);
   for (size_t i = 0; i < pass.positions.size(); ++i) {
     const int64_t steps = (pass.positions[i] + temperature.offset) / temperature.length;
     factors[i] = 1.0F + temperature.scale * std::log(static_cast<float>(steps + 1));
   }
-  pass.ops.scale({.x = q, .row_factor = factors});
+  pass.ops.scale(
+      {.x = q, .row_factor = pass.ops.send({factors, static_cast<size_t>(pass.n_tokens)})});
 }
 
 namespace {

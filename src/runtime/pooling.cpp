@@ -9,10 +9,11 @@ namespace {
 
 // y = the mean of the rows, added up in their order.
 void mean_of(Pass& pass, ConstRows rows, Rows y) {
-  const ArenaScope scope(pass.arena);
-  auto* const weights = pass.arena.array<float>(rows.n);
+  const ArenaScope scope(pass.host);
+  auto* const weights = pass.host.array<float>(rows.n);
   if (!pass.measuring()) std::fill_n(weights, rows.n, 1.0F / static_cast<float>(rows.n));
-  pass.ops.combine_experts({.x = rows, .weights = weights, .n_used = rows.n, .y = y});
+  const float* const sent = pass.ops.send({weights, static_cast<size_t>(rows.n)});
+  pass.ops.combine_experts({.x = rows, .weights = sent, .n_used = rows.n, .y = y});
 }
 
 void pool(Pass& pass, Pooling pooling, Rows hidden, Rows y) {

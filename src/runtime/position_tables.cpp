@@ -19,7 +19,7 @@ struct Table {
 std::vector<float> frequencies(const Rope& rope, const Weights& weights, const TensorDecl& scaled) {
   // rope_freqs wins over the long and short factors.
   const TensorDecl& factors = Weights::has(rope.factors) ? rope.factors : scaled;
-  const float* const data = weights.vector(factors);
+  const float* const data = weights.host_vector(factors);
   const auto n_pairs = static_cast<size_t>(rope.n_dims / 2);
   return rope_frequencies(rope,
                           data == nullptr ? std::span<const float>() : std::span(data, n_pairs));
@@ -60,7 +60,8 @@ Result<PositionTables> make_position_tables(const ModelSpec& spec, const Weights
   Arena arena(tables.buffer->data(), tables.buffer->size());
   for (const Table& table : wanted) {
     auto* const to = arena.array<float>(static_cast<int64_t>(table.values.size()));
-    std::copy(table.values.begin(), table.values.end(), to);
+    const auto at = static_cast<size_t>(reinterpret_cast<std::byte*>(to) - tables.buffer->data());
+    tables.buffer->write(at, table.values.data(), table.values.size() * sizeof(float));
     *table.where = to;
   }
   return tables;

@@ -53,12 +53,12 @@ std::span<TokenId> RecurrentStates::tokens(SequenceId id) {
 }
 
 void RecurrentStates::clear(SequenceId id) {
-  std::fill_n(state(id), layout_.sequence_floats, 0.0F);
+  buffer_->clear(state_offset(id), state_bytes());
   std::fill_n(last_tokens_.begin() + id * layout_.n_tokens_back, layout_.n_tokens_back, kNoToken);
 }
 
 void RecurrentStates::copy(SequenceId from, SequenceId to) {
-  std::copy_n(state(from), layout_.sequence_floats, state(to));
+  buffer_->copy(state_offset(to), state_offset(from), state_bytes());
   std::copy_n(last_tokens_.begin() + from * layout_.n_tokens_back, layout_.n_tokens_back,
               last_tokens_.begin() + to * layout_.n_tokens_back);
 }

@@ -66,6 +66,12 @@ class RecurrentStates {
 
  private:
   [[nodiscard]] float* state(SequenceId id) const;
+  [[nodiscard]] size_t state_bytes() const {
+    return static_cast<size_t>(layout_.sequence_floats) * sizeof(float);
+  }
+  [[nodiscard]] size_t state_offset(SequenceId id) const {
+    return static_cast<size_t>(id) * state_bytes();
+  }
 
   StateLayout layout_;
   std::unique_ptr<kernels::Buffer> buffer_;

@@ -80,6 +80,7 @@ Result<Weights> Weights::bind(const gguf::File& file, kernels::Backend& backend,
     if (counted.insert(wanted.name).second) weights.mapped_bytes_ += found->size_bytes;
   });
   if (!status) return tl::unexpected(std::move(status).error());
+  LLMRUN_TRY(weights.prepare(backend));
   return weights;
 }
 
@@ -115,7 +116,8 @@ Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const Tensor
   }
   const bool aligned = reinterpret_cast<uintptr_t>(weight.data) % alignof(float) == 0;
   if (!is_matrix && (*type != quant::TensorType::F32 || !aligned)) {
-    LLMRUN_ASSIGN(auto buffer, backend.allocate(static_cast<size_t>(weight.n_in) * sizeof(float)));
+    LLMRUN_ASSIGN(auto buffer,
+                  backend.allocate_shared(static_cast<size_t>(weight.n_in) * sizeof(float)));
     quant::dequantize_row(*type, weight.data, weight.n_in,
                           reinterpret_cast<float*>(buffer->data()));
     weight.type = quant::TensorType::F32;
@@ -124,9 +126,21 @@ Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const Tensor
     converted_bytes_ += buffer->size();
     converted_.push_back(std::move(buffer));
   }
-  LLMRUN_ASSIGN(kernels::Weight prepared, backend.prepare(weight));
-  bound_.push_back(prepared);
+  bound_.push_back(weight);
   return static_cast<int32_t>(bound_.size() - 1);
+}
+
+Result<void> Weights::prepare(kernels::Backend& backend) {
+  std::vector<size_t> sizes;
+  for (const kernels::Weight& weight : bound_) {
+    sizes.push_back(static_cast<size_t>(weight.n_matrices * weight.n_out) * weight.row_bytes);
+  }
+  LLMRUN_TRY(backend.reserve_weights(sizes));
+  for (kernels::Weight& weight : bound_) {
+    on_host_.push_back(weight.data);
+    LLMRUN_ASSIGN(weight, backend.prepare(weight));
+  }
+  return backend.finish();
 }
 
 std::vector<std::string> unused_tensors(const gguf::File& file, const ModelSpec& spec) {

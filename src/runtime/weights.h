@@ -28,6 +28,12 @@ class Weights {
                : nullptr;
   }
 
+  // The same values for the host. Valid while the model is loaded.
+  [[nodiscard]] const float* host_vector(const TensorDecl& tensor) const {
+    return has(tensor) ? reinterpret_cast<const float*>(on_host_[static_cast<size_t>(tensor.slot)])
+                       : nullptr;
+  }
+
   // Bytes of the file that the model reads where they lie, and bytes of vectors that had to be
   // converted to float32 because the file stores them in another type.
   [[nodiscard]] uint64_t mapped_bytes() const { return mapped_bytes_; }
@@ -44,7 +50,11 @@ class Weights {
   Result<int32_t> bind_tensor(const gguf::TensorInfo& found, const TensorDecl& wanted,
                               bool is_matrix, kernels::Backend& backend);
 
+  // Takes the bound tensors to the backend.
+  Result<void> prepare(kernels::Backend& backend);
+
   std::vector<kernels::Weight> bound_;
+  std::vector<const std::byte*> on_host_;  // where the bound tensors lie in main memory
   std::vector<std::unique_ptr<kernels::Buffer>> converted_;
   uint64_t mapped_bytes_ = 0;
   uint64_t converted_bytes_ = 0;

@@ -57,6 +57,15 @@ class Errors(unittest.TestCase):
         self.assertIn("--seed", run("run", MODEL, "--sed", "1", check=2).stderr)
         self.assertIn("smollm2:135m", run("run", "smolm2:135m", "hi", check=3).stderr)
 
+    def test_a_gpu_is_never_replaced_silently(self):
+        result = run("run", MODEL, "hi", "-n", "1", "--device", "cuda:7", check=None)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(result.stdout, "")
+        self.assertRegex(result.stderr, "CUDA|NVIDIA|cuda:7")
+        self.assertIn("toaster", run("run", MODEL, "hi", "--device", "toaster", check=2).stderr)
+        # Where "auto" takes the CPU it says why.
+        self.assertRegex(run("run", MODEL, "hi", "-n", "1", "-v").stderr, "CUDA|NVIDIA|GPU")
+
     def test_context_overflow_names_both_numbers(self):
         result = run("run", MODEL, "x" * 5000, check=2)
         self.assertIn("1024", result.stderr)
@@ -130,6 +139,19 @@ class Pipes(unittest.TestCase):
         self.assertEqual(plan["total_bytes"], sum(item["bytes"] for item in plan["components"]))
         rule = json.loads(run("estimate", "--params", "7B", "--bits", "4", "--json").stdout)
         self.assertIn("4.2", json.dumps(rule) + str(rule))
+
+    def test_plan_for_a_card_that_is_not_here(self):
+        plan = json.loads(run("estimate", MODEL, "--gpu", "RTX 4090", "--json").stdout)
+        self.assertEqual(plan["total_bytes"], sum(item["bytes"] for item in plan["components"]))
+        self.assertTrue(plan["whole"] and plan["fits"])
+        self.assertGreater(plan["most_tokens_per_second"], 0)
+        table = run("estimate", MODEL, "--vram", "601MiB", "--gpu-layers", "auto").stdout
+        self.assertIn("0 of", table)
+        small = json.loads(run("estimate", MODEL, "--vram", "64MiB", "--json").stdout)
+        self.assertFalse(small["fits"])
+        run("estimate", MODEL, "--gpu", "voodoo2", check=3)
+        run("estimate", MODEL, "--gpu", "h100", "--device", "cpu", check=2)
+        run("estimate", "--params", "7B", "--gpu", "h100", check=2)
 
     def test_rope_options_change_the_answers_and_the_summary(self):
         options = ("--rope-scaling", "yarn", "--rope-factor", "4", "--rope-original-context", "64")

@@ -7,7 +7,7 @@ namespace {
 // y += scale * B low
 void add_b(Pass& pass, const LowRank& term, Rows low, Rows y) {
   const kernels::MatmulOutput output{.weight = term.b,
-                                     .scale = &term.scale,
+                                     .scale = pass.ops.send({&term.scale, 1}),
                                      .y = y.data,
                                      .y_stride = y.stride,
                                      .accumulate = true};

@@ -63,10 +63,12 @@ std::span<const kernels::ExpertPair> make_pairs(Pass& pass, const Experts& ffn, 
                                                 int64_t n_tokens, bool own_rows) {
   const int64_t n = n_tokens * ffn.n_used;
   auto* const pairs = pass.host.array<kernels::ExpertPair>(n);
+  auto* const experts = pass.host.array<int32_t>(n);
   if (pass.measuring()) return {};
+  pass.ops.fetch(experts, choice.experts, static_cast<size_t>(n) * sizeof(int32_t));
   for (int64_t i = 0; i < n; ++i) {
     pairs[i] = {.x_row = static_cast<int32_t>(own_rows ? i : i / ffn.n_used),
-                .expert = choice.experts[i],
+                .expert = experts[i],
                 .y_row = static_cast<int32_t>(i)};
   }
   return {pairs, static_cast<size_t>(n)};

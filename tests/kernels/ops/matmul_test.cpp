@@ -136,11 +136,11 @@ TEST_P(Matmul, SharedInputScaleBiasAndSum) {
   const auto plain_a = product(cpu->ops(), a.weight, const_rows(x, kTokens, kIn));
   const auto plain_b = product(cpu->ops(), b.weight, const_rows(x, kTokens, kIn));
   const std::vector<float> bias = random.values(33);
-  const float factor = 0.5F;
+  const std::vector<float> factor = {0.5F};
   std::vector<float> y_a(static_cast<size_t>(kTokens) * 40, 1.0F);
   std::vector<float> y_b(static_cast<size_t>(kTokens) * 7);
   MatmulOutput outputs[2];
-  outputs[0] = {a.weight, bias.data(), &factor, y_a.data(), 40, true};
+  outputs[0] = {a.weight, bias.data(), factor.data(), y_a.data(), 40, true};
   outputs[1] = {b.weight, nullptr, nullptr, y_b.data(), 7, false};
   MatmulParams params;
   params.x = const_rows(x, kTokens, kIn);
@@ -149,7 +149,7 @@ TEST_P(Matmul, SharedInputScaleBiasAndSum) {
   EXPECT_TRUE(same_bits(plain_b, y_b));
   for (size_t t = 0; t < kTokens; ++t) {
     for (size_t o = 0; o < 40; ++o) {
-      const float want = o < 33 ? plain_a[t * 33 + o] * factor + bias[o] + 1.0F : 1.0F;
+      const float want = o < 33 ? plain_a[t * 33 + o] * factor[0] + bias[o] + 1.0F : 1.0F;
       EXPECT_EQ(y_a[t * 40 + o], want) << t << ", " << o;
     }
   }

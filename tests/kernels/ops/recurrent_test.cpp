@@ -43,11 +43,11 @@ double error_of(const std::vector<float>& got, const std::vector<float>& want) {
 
 void check(const std::string& target, int64_t y_width, int64_t state_size, const Call& call) {
   const Outcome want = run(make_reference_backend()->ops(), kTokens, y_width, state_size, call);
-  const Outcome got = run(cpu_backend(target, 1)->ops(), kTokens, y_width, state_size, call);
+  const Outcome got = run(target_backend(target, 1)->ops(), kTokens, y_width, state_size, call);
   EXPECT_LE(error_of(got.y, want.y), 1e-5);
   EXPECT_LE(error_of(got.state, want.state), 1e-5);
   for (const int64_t piece : {1, 2, 7, 16}) {
-    const Outcome cut = run(cpu_backend(target, 3)->ops(), piece, y_width, state_size, call);
+    const Outcome cut = run(target_backend(target, 3)->ops(), piece, y_width, state_size, call);
     EXPECT_TRUE(same_bits(got.y, cut.y)) << "pieces of " << piece;
     EXPECT_TRUE(same_bits(got.state, cut.state)) << "state after pieces of " << piece;
   }

@@ -29,13 +29,13 @@ void check(const std::string& target, int64_t n, int64_t width, double tolerance
   std::vector<float> want = start;
   fn(make_reference_backend()->ops(), int64_t{0}, n, want);
   std::vector<float> got = start;
-  fn(cpu_backend(target, 1)->ops(), int64_t{0}, n, got);
+  fn(target_backend(target, 1)->ops(), int64_t{0}, n, got);
   EXPECT_LE(error_of(got, want), tolerance);
   std::vector<float> threaded = start;
-  fn(cpu_backend(target, 3)->ops(), int64_t{0}, n, threaded);
+  fn(target_backend(target, 3)->ops(), int64_t{0}, n, threaded);
   EXPECT_TRUE(same_bits(got, threaded)) << "on three threads";
   std::vector<float> alone = start;
-  const auto backend = cpu_backend(target, 2);
+  const auto backend = target_backend(target, 2);
   for (int64_t row = 0; row < n; ++row) fn(backend->ops(), row, row + 1, alone);
   EXPECT_TRUE(same_bits(got, alone)) << "row by row";
 }
@@ -301,7 +301,7 @@ Routed route(const std::vector<float>& logits, RouteParams p) {
   p.logits = const_rows(logits, 1, static_cast<int64_t>(logits.size()));
   p.experts = routed.experts.data();
   p.weights = routed.weights.data();
-  cpu_backend("plain", 1)->ops().route(p);
+  target_backend("plain", 1)->ops().route(p);
   return routed;
 }
 
@@ -323,8 +323,8 @@ TEST(Route, BiasChoosesButDoesNotWeigh) {
   RouteParams p;
   p.kind = RouterKind::kSigmoid;
   p.n_used = 1;
-  const float bias[] = {0.0F, 0.0F, 1.0F};
-  p.selection_bias = bias;
+  const std::vector<float> bias = {0.0F, 0.0F, 1.0F};
+  p.selection_bias = bias.data();
   const Routed r = route({1.0F, 0.5F, -1.0F}, p);
   EXPECT_EQ(r.experts[0], 2);
   EXPECT_NEAR(r.weights[0], 1.0 / (1.0 + std::exp(1.0)), 1e-6);

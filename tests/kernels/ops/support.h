@@ -78,14 +78,13 @@ inline Rows rows(std::vector<float>& v, int64_t n, int64_t width) {
   return Rows{v.data(), n, width, width};
 }
 
-inline std::unique_ptr<Backend> cpu_backend(const std::string& target, int threads) {
-  BackendOptions options;
-  options.cpu_target = target;
-  options.threads = threads;
-  auto backend = make_backend("cpu", options);
-  EXPECT_TRUE(backend.has_value()) << backend.error().message;
-  return std::move(*backend);
-}
+// ---- devices.cpp, of which every program of tests has its own ----------------------------------
+
+// What there is to test, by name: the CPU targets of this build, or the GPU.
+std::vector<std::string> target_names();
+// Why this machine cannot run it; empty when it can.
+std::string why_not(const std::string& target);
+std::unique_ptr<Backend> target_backend(const std::string& target, int threads);
 
 // The same bytes, so that 0 and -0 differ and equal NaNs do not.
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
@@ -97,21 +96,15 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
 class OnEachTarget : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    for (const CpuTarget& target : cpu_targets()) {
-      if (target.name == GetParam() && !target.available) {
-        GTEST_SKIP() << "skipped: target " << target.name << " needs " << target.missing;
-      }
+    const std::string missing = why_not(GetParam());
+    if (!missing.empty()) {
+      GTEST_SKIP() << "skipped: target " << GetParam() << " needs " << missing;
     }
   }
   [[nodiscard]] std::unique_ptr<Backend> backend(int threads = 1) const {
-    return cpu_backend(GetParam(), threads);
+    return target_backend(GetParam(), threads);
   }
 };
-inline std::vector<std::string> target_names() {
-  std::vector<std::string> names;
-  for (const CpuTarget& target : cpu_targets()) names.emplace_back(target.name);
-  return names;
-}
 #define LLMRUN_ON_EACH_TARGET(suite)                     \
   INSTANTIATE_TEST_SUITE_P(                              \
       Targets, suite, testing::ValuesIn(target_names()), \

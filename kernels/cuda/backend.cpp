@@ -1,0 +1,154 @@
+// One device, one stream, and all that lies on it.
+#include "kernels/cuda/backend.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "kernels/cuda/ops.h"
+#include "kernels/cuda/sizes.h"
+
+namespace llmrun::kernels::cuda {
+namespace {
+
+size_t weight_bytes(const Weight& weight) {
+  return static_cast<size_t>(weight.n_matrices * weight.n_out) * weight.row_bytes;
+}
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(Device device, cudaStream_t stream)
+      : device_(std::move(device)), stream_(stream), ops_(stream) {}
+  ~CudaBackend() override {
+    cudaStreamSynchronize(stream_);
+    cudaStreamDestroy(stream_);
+  }
+  CudaBackend(const CudaBackend&) = delete;
+  CudaBackend& operator=(const CudaBackend&) = delete;
+
+  Result<void> open() { return ops_.open(); }
+  [[nodiscard]] std::string_view name() const override { return "cuda"; }
+  [[nodiscard]] std::string_view target() const override { return device_.target; }
+  [[nodiscard]] int threads() const override { return 1; }
+
+  Result<std::unique_ptr<Buffer>> allocate(size_t bytes) override {
+    auto memory = std::make_unique<DeviceMemory>(stream_);
+    LLMRUN_TRY(memory->allocate(bytes, false));
+    memory->clear(0, bytes);
+    return memory;
+  }
+  Result<std::unique_ptr<Buffer>> allocate_shared(size_t bytes) override {
+    auto memory = std::make_unique<DeviceMemory>(stream_);
+    LLMRUN_TRY(memory->allocate(bytes, true));
+    if (bytes > 0) std::memset(memory->data(), 0, bytes);
+    return memory;
+  }
+
+  Result<void> reserve_weights(const std::vector<size_t>& sizes) override {
+    size_t total = 0;
+    for (const size_t bytes : sizes) total += aligned(bytes);
+    weights_used_ = 0;
+    return weights_.allocate(total, false);
+  }
+  Result<Weight> prepare(const Weight& weight) override {
+    const size_t bytes = weight_bytes(weight);
+    LLMRUN_ASSIGN(std::byte* const to, room_for(bytes));
+    if (bytes > 0) {
+      ops_.check(cudaMemcpyAsync(to, weight.data, bytes, cudaMemcpyDefault, stream_), "an upload");
+    }
+    Weight prepared = weight;
+    prepared.data = to;
+    return prepared;
+  }
+
+  [[nodiscard]] size_t workspace_bytes(int64_t max_tokens, int64_t max_width) const override {
+    return cuda::workspace_bytes(max_tokens, max_width);
+  }
+  Result<void> reserve(int64_t max_tokens, int64_t max_width) override {
+    return ops_.reserve(scratch_bytes(max_tokens, max_width));
+  }
+  Ops& ops() override { return ops_; }
+
+  Result<void> finish() override { return ops_.finish(); }
+
+ private:
+  // From what reserve_weights() took, or else from an allocation of its own.
+  Result<std::byte*> room_for(size_t bytes) {
+    if (weights_used_ + aligned(bytes) <= weights_.size()) {
+      std::byte* const at = weights_.data() + weights_used_;
+      weights_used_ += aligned(bytes);
+      return at;
+    }
+    auto memory = std::make_unique<DeviceMemory>();
+    LLMRUN_TRY(memory->allocate(bytes, false));
+    more_weights_.push_back(std::move(memory));
+    return more_weights_.back()->data();
+  }
+
+  Device device_;
+  cudaStream_t stream_;
+  DeviceMemory weights_;
+  size_t weights_used_ = 0;
+  std::vector<std::unique_ptr<DeviceMemory>> more_weights_;
+  CudaOps ops_;
+};
+
+// The driver's answer in words that say what to do.
+tl::unexpected<Error> no_device(cudaError_t error) {
+  int driver = 0;
+  cudaDriverGetVersion(&driver);
+  if (driver == 0) {
+    return make_error(ErrorCode::kUnsupported,
+                      "there is no NVIDIA driver on this machine (libcuda.so.1 was not found); "
+                      "install one, or use --device cpu");
+  }
+  if (error == cudaErrorInsufficientDriver) {
+    return make_error(
+        ErrorCode::kUnsupported,
+        "the NVIDIA driver is for CUDA {}.{}, which is too old for this build; update "
+        "the driver, or use --device cpu",
+        driver / 1000, driver % 1000 / 10);
+  }
+  return make_error(ErrorCode::kUnsupported, "the NVIDIA driver offers no GPU: {}",
+                    cudaGetErrorString(error));
+}
+
+}  // namespace
+
+Result<std::vector<Device>> list_devices() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess || count == 0) {
+    cudaGetLastError();  // it is told here and must not be told again
+    return no_device(error == cudaSuccess ? cudaErrorNoDevice : error);
+  }
+  std::vector<Device> devices;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties{};
+    const cudaError_t asked = cudaGetDeviceProperties(&properties, i);
+    if (asked != cudaSuccess) return tl::unexpected(make_cuda_error(asked, "asking for devices"));
+    devices.push_back({properties.name, fmt::format("sm_{}{}", properties.major, properties.minor),
+                       properties.totalGlobalMem});
+  }
+  return devices;
+}
+
+Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOptions& options) {
+  LLMRUN_ASSIGN(const std::vector<Device> devices, list_devices());
+  if (device < 0 || static_cast<size_t>(device) >= devices.size()) {
+    return make_error(ErrorCode::kUsage, "there is no device cuda:{}; this machine has {} GPU{}",
+                      device, devices.size(), devices.size() == 1 ? "" : "s");
+  }
+  if (options.observer != nullptr) {
+    return make_error(ErrorCode::kUnsupported,
+                      "importances are gathered on the CPU only; use --device cpu");
+  }
+  cudaError_t error = cudaSetDevice(device);
+  cudaStream_t stream = nullptr;
+  if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  if (error != cudaSuccess) return tl::unexpected(make_cuda_error(error, "opening the device"));
+  auto backend = std::make_unique<CudaBackend>(devices[static_cast<size_t>(device)], stream);
+  LLMRUN_TRY(backend->open());
+  return backend;
+}
+
+}  // namespace llmrun::kernels::cuda

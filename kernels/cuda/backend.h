@@ -1,0 +1,22 @@
+// The CUDA backend, and what there is to run it on. In a build without CUDA, and on a machine
+// without a driver, both say so.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/backend.h"
+
+namespace llmrun::kernels::cuda {
+
+struct Device {
+  std::string name;    // "NVIDIA H100 80GB HBM3"
+  std::string target;  // "sm_90"
+  uint64_t total_bytes = 0;
+};
+// The devices that can be used, or why there are none.
+Result<std::vector<Device>> list_devices();
+
+Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOptions& options);
+
+}  // namespace llmrun::kernels::cuda

@@ -1,0 +1,18 @@
+// Stands for the CUDA backend in a build without it.
+#include "base/error.h"
+#include "kernels/cuda/backend.h"
+
+namespace llmrun::kernels::cuda {
+
+Result<std::vector<Device>> list_devices() {
+  return make_error(ErrorCode::kUnsupported,
+                    "this build has no CUDA kernels; build llmrun with -DLLMRUN_CUDA=ON to use an "
+                    "NVIDIA GPU");
+}
+
+Result<std::unique_ptr<Backend>> make_cuda_backend(int /*device*/,
+                                                   const BackendOptions& /*options*/) {
+  return tl::unexpected(list_devices().error());
+}
+
+}  // namespace llmrun::kernels::cuda

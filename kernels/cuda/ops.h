@@ -1,0 +1,61 @@
+// The ops of the CUDA backend: what the contract gives on the host (ids, page tables, expert pairs)
+// is sent ahead, then the launchers queue kernels on one stream. An op that fails is remembered and
+// reported by finish().
+#pragma once
+
+#include <string_view>
+
+#include "kernels/cuda/launchers.h"
+#include "kernels/cuda/memory.h"
+#include "kernels/ops.h"
+
+namespace llmrun::kernels::cuda {
+
+class CudaOps final : public Ops {
+ public:
+  explicit CudaOps(cudaStream_t stream) : stream_(stream) {}
+  Result<void> open() { return upload_.open(); }
+
+  Result<void> reserve(size_t scratch_bytes) { return scratch_.reserve(scratch_bytes); }
+  void check(cudaError_t error, std::string_view what);
+  // Waits for all that was queued. The first error since the last call.
+  Result<void> finish();
+
+  void matmul(const MatmulParams& params) override;
+  void expert_matmul(const ExpertMatmulParams& params) override;
+  void head_matmul(const HeadMatmulParams& params) override;
+  void embed(const EmbedParams& params) override;
+  void norm(const NormParams& params) override;
+  void rope(const RopeParams& params) override;
+  void gated_activation(const GatedActivationParams& params) override;
+  void add(const AddParams& params) override;
+  void multiply(const MultiplyParams& params) override;
+  void scale(const ScaleParams& params) override;
+  void group_dot(const GroupDotParams& params) override;
+  void mix_rows(const MixRowsParams& params) override;
+  void kv_write(const KvWriteParams& params) override;
+  void attention(const AttentionParams& params) override;
+  void route(const RouteParams& params) override;
+  void combine_experts(const CombineExpertsParams& params) override;
+  void causal_conv(const CausalConvParams& params) override;
+  void state_space(const StateSpaceParams& params) override;
+  void delta_rule(const DeltaRuleParams& params) override;
+  void fetch(void* to, const void* from, size_t bytes) override;
+  const float* send(std::span<const float> values) override;
+
+ private:
+  // Quantises x into scratch; empty (and an error is remembered) when there is no memory.
+  QuantizedRows quantize(const ConstRows& x, int64_t n_inner, int64_t inner_stride, int64_t width);
+  template <typename T>
+  const T* upload(const T* data, size_t n) {
+    return upload_.array(data, n, stream_);
+  }
+
+  cudaStream_t stream_;
+  DeviceScratch scratch_;
+  Upload upload_;
+  cudaError_t error_ = cudaSuccess;
+  std::string_view failed_;
+};
+
+}  // namespace llmrun::kernels::cuda

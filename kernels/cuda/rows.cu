@@ -1,0 +1,205 @@
+// Row-wise ops on the device: normalisation, rotary embedding, activations, sums and scalings.
+#include "kernels/cuda/launchers.h"
+#include "kernels/cuda/math.cuh"
+
+namespace llmrun::kernels::cuda {
+namespace {
+
+// ---- normalisation: a block per group ----------------------------------------------------------
+
+__global__ void __launch_bounds__(kThreads) norm(NormParams p) {
+  SharedMemory shared;
+  float* const scratch = shared.array<float>(kThreads / 32);
+  const int64_t groups = p.x.width / p.group;
+  const int64_t row = blockIdx.x / groups;
+  const int64_t first = blockIdx.x % groups * p.group;
+  const float* const x = p.x.data + row * p.x.stride + first;
+  float* const y = p.y.data + row * p.y.stride + first;
+  const auto count = p.kind == NormKind::kLength ? 1.0F : static_cast<float>(p.group);
+  float mean = 0.0F;
+  if (p.kind == NormKind::kLayer) {
+    float sum = 0.0F;
+    for (int64_t i = threadIdx.x; i < p.group; i += blockDim.x) sum += x[i];
+    mean = block_sum(sum, scratch) / count;
+  }
+  float squares = 0.0F;
+  for (int64_t i = threadIdx.x; i < p.group; i += blockDim.x) {
+    const float centred = x[i] - mean;
+    squares = fmaf(centred, centred, squares);
+  }
+  const float factor = 1.0F / sqrtf(block_sum(squares, scratch) / count + p.eps);
+  const int64_t w = p.weight_size == p.group ? 0 : first;
+  for (int64_t i = threadIdx.x; i < p.group; i += blockDim.x) {
+    float value = (x[i] - mean) * factor;
+    if (p.weight != nullptr) value *= p.weight[w + i];
+    if (p.bias != nullptr) value += p.bias[w + i];
+    y[i] = value;
+  }
+}
+
+// ---- rotary embedding: a thread per token and pair ----------------------------------------------
+
+struct RopeRowsParams {
+  Rows x;
+  int64_t n_heads, head_stride, first_dim, n_pairs;
+  bool split_halves;
+  const int32_t* positions;
+  const float* frequencies;
+  float magnitude;
+};
+
+__global__ void __launch_bounds__(kThreads) rope(RopeRowsParams p) {
+  const int64_t index = thread_index();
+  if (index >= p.x.n * p.n_pairs) return;
+  const int64_t t = index / p.n_pairs;
+  const int64_t i = index % p.n_pairs;
+  if (p.frequencies[i] == 0.0F) return;
+  const float angle = static_cast<float>(p.positions[t]) * p.frequencies[i];
+  const auto cosine =
+      static_cast<float>(cos(static_cast<double>(angle)) * static_cast<double>(p.magnitude));
+  const auto sine =
+      static_cast<float>(sin(static_cast<double>(angle)) * static_cast<double>(p.magnitude));
+  for (int64_t h = 0; h < p.n_heads; ++h) {
+    float* const head = p.x.data + t * p.x.stride + h * p.head_stride + p.first_dim;
+    float& a = head[p.split_halves ? i : 2 * i];
+    float& b = head[p.split_halves ? i + p.n_pairs : 2 * i + 1];
+    const float a0 = a;
+    const float b0 = b;
+    a = a0 * cosine - b0 * sine;
+    b = a0 * sine + b0 * cosine;
+  }
+}
+
+// ---- a thread per element
+// ------------------------------------------------------------------------
+
+__device__ __forceinline__ float gated(const GatedActivationParams& p, float gate, float up) {
+  if (p.gate_cap > 0.0F) {
+    return soft_cap(gate, p.gate_cap) * sigmoid(gate) * soft_cap(up, p.up_cap);
+  }
+  if (p.limit > 0.0F && p.up.data != nullptr) up = fminf(fmaxf(up, -p.limit), p.limit);
+  if (p.limit > 0.0F && p.limit_activated) return fminf(activate(p.activation, gate), p.limit) * up;
+  if (p.limit > 0.0F) gate = fminf(gate, p.limit);
+  if (p.swiglu_oai) return gate * sigmoid(p.alpha * gate) * (up + 1.0F);
+  return activate(p.activation, gate) * up;
+}
+
+__global__ void __launch_bounds__(kThreads) gated_activation(GatedActivationParams p) {
+  const int64_t index = thread_index();
+  if (index >= p.gate.n * p.gate.width) return;
+  const int64_t t = index / p.gate.width;
+  const int64_t i = index % p.gate.width;
+  const float up = p.up.data == nullptr ? 1.0F : p.up.data[t * p.up.stride + i];
+  p.y.data[t * p.y.stride + i] = gated(p, p.gate.data[t * p.gate.stride + i], up);
+}
+
+__global__ void __launch_bounds__(kThreads) add(AddParams p) {
+  const int64_t index = thread_index();
+  if (index >= p.x.n * p.x.width) return;
+  const int64_t t = index / p.x.width;
+  const int64_t i = index % p.x.width;
+  float& y = p.y.data[t * p.y.stride + i];
+  y = p.x.data[t * p.x.stride + i] * p.x_scale + y * p.y_scale;
+}
+
+__global__ void __launch_bounds__(kThreads) multiply(MultiplyParams p) {
+  const int64_t index = thread_index();
+  if (index >= p.y.n * p.y.width) return;
+  const int64_t t = index / p.y.width;
+  const int64_t i = index % p.y.width;
+  p.y.data[t * p.y.stride + i] *= activate(p.activation, p.x.data[t * p.x.stride + i / p.repeat]);
+}
+
+__global__ void __launch_bounds__(kThreads) scale(ScaleParams p) {
+  const int64_t index = thread_index();
+  if (index >= p.x.n * p.x.width) return;
+  const int64_t t = index / p.x.width;
+  float& x = p.x.data[t * p.x.stride + index % p.x.width];
+  float value = x * (p.row_factor == nullptr ? 1.0F : p.row_factor[t]) * p.factor;
+  if (p.clamp > 0.0F) value = fminf(fmaxf(value, -p.clamp), p.clamp);
+  x = soft_cap(value, p.soft_cap);
+}
+
+__global__ void __launch_bounds__(kThreads) mix_rows(MixRowsParams p) {
+  const int64_t index = thread_index();
+  if (index >= p.y.n * p.y.width) return;
+  const int64_t t = index / p.y.width;
+  const int64_t i = index % p.y.width;
+  const float* const scores = p.scores.data + t * p.scores.stride;
+  float largest = scores[0];
+  for (int64_t j = 1; j < p.scores.width; ++j) largest = fmaxf(largest, scores[j]);
+  float total = 0.0F;
+  float sum = 0.0F;
+  for (int64_t j = 0; j < p.scores.width; ++j) {
+    const float weight = expf(scores[j] - largest);
+    total += weight;
+    sum = fmaf(weight, p.x.data[j * p.x_step + t * p.x.stride + i], sum);
+  }
+  p.y.data[t * p.y.stride + i] = sum / total;
+}
+
+// ---- a warp per group
+// ----------------------------------------------------------------------------
+
+__global__ void __launch_bounds__(kThreads) group_dot(GroupDotParams p) {
+  const int64_t index = thread_index() / 32;
+  if (index >= p.y.n * p.y.width) return;
+  const int64_t t = index / p.y.width;
+  const int64_t g = index % p.y.width;
+  const float* const a = p.a.data + t * p.a.stride + g * p.group;
+  const float* const b = p.b.data + t * p.b.stride + g * p.group;
+  float sum = 0.0F;
+  for (int64_t i = threadIdx.x % 32; i < p.group; i += 32) sum = fmaf(a[i], b[i], sum);
+  float y = p.scale * warp_sum(sum);
+  if (p.signed_root && y != 0.0F) y = copysignf(sqrtf(fmaxf(fabsf(y), 1e-6F)), y);
+  if (threadIdx.x % 32 == 0) p.y.data[t * p.y.stride + g] = y;
+}
+
+template <typename Params>
+cudaError_t launch_elements(int64_t n, void (*kernel)(Params), const Params& params,
+                            cudaStream_t stream) {
+  const unsigned blocks = blocks_for(n);
+  if (n < 0 || (blocks == 0 && n > 0)) return cudaErrorInvalidValue;
+  return launch({blocks, 1, 1}, kThreads, 0, stream, kernel, params);
+}
+
+}  // namespace
+
+cudaError_t launch_norm(const NormParams& p, cudaStream_t stream) {
+  if (p.group <= 0 || p.x.width % p.group != 0) return cudaErrorInvalidValue;
+  const int64_t n = p.x.n * (p.x.width / p.group);
+  if (n > 0x7fffffff) return cudaErrorInvalidValue;
+  const unsigned threads = p.group <= 512 ? 32 : kThreads;
+  return launch({static_cast<unsigned>(n), 1, 1}, threads, shared_bytes<float>(kThreads / 32),
+                stream, norm, p);
+}
+
+cudaError_t launch_rope(const RopeParams& p, const int32_t* positions, cudaStream_t stream) {
+  const RopeRowsParams rows{p.x,         p.n_heads,     p.head_stride,
+                            p.first_dim, p.n_pairs,     p.split_halves,
+                            positions,   p.frequencies, p.magnitude};
+  return launch_elements(p.x.n * p.n_pairs, rope, rows, stream);
+}
+
+cudaError_t launch_gated_activation(const GatedActivationParams& p, cudaStream_t stream) {
+  return launch_elements(p.gate.n * p.gate.width, gated_activation, p, stream);
+}
+cudaError_t launch_add(const AddParams& p, cudaStream_t stream) {
+  return launch_elements(p.x.n * p.x.width, add, p, stream);
+}
+cudaError_t launch_multiply(const MultiplyParams& p, cudaStream_t stream) {
+  if (p.repeat <= 0) return cudaErrorInvalidValue;
+  return launch_elements(p.y.n * p.y.width, multiply, p, stream);
+}
+cudaError_t launch_scale(const ScaleParams& p, cudaStream_t stream) {
+  return launch_elements(p.x.n * p.x.width, scale, p, stream);
+}
+cudaError_t launch_group_dot(const GroupDotParams& p, cudaStream_t stream) {
+  return launch_elements(p.y.n * p.y.width * 32, group_dot, p, stream);
+}
+cudaError_t launch_mix_rows(const MixRowsParams& p, cudaStream_t stream) {
+  if (p.scores.width <= 0) return cudaErrorInvalidValue;
+  return launch_elements(p.y.n * p.y.width, mix_rows, p, stream);
+}
+
+}  // namespace llmrun::kernels::cuda

@@ -1,0 +1,86 @@
+// Whole models on the emulated GPU, strictly: nothing runs before the host waits, and the host
+// cannot touch device memory. The stored logits are met, and cutting the text changes no bit.
+// Compiled without the emulation, the same on a card.
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#ifdef LLMRUN_CUDA_EMULATION
+#include "cuda_emulation/block.h"
+#include "cuda_emulation/runtime.h"
+#endif
+#include "models/tiny.h"
+#include "paths.h"
+
+namespace llmrun {
+namespace {
+
+using testing::kIds;
+
+// Weights are F32, so only rounding differs.
+constexpr double kLimit = 5e-6;
+
+#ifdef LLMRUN_CUDA_EMULATION
+class StrictDevice {
+ public:
+  StrictDevice() { cuda_emulation::options() = {.deferred = true, .closed_memory = true}; }
+  ~StrictDevice() { cuda_emulation::options() = {}; }
+  StrictDevice(const StrictDevice&) = delete;
+  StrictDevice& operator=(const StrictDevice&) = delete;
+  // Memory that was not given back.
+  static size_t leaked() { return cuda_emulation::allocated_bytes(); }
+};
+#else
+struct StrictDevice {
+  StrictDevice() {}
+  static size_t leaked() { return 0; }
+};
+#endif
+
+Result<std::vector<float>> logits_of(const std::string& stem, kernels::Backend& backend,
+                                     size_t chunk) {
+  LLMRUN_ASSIGN(const testing::TinyModel tiny, testing::open_tiny(stem + ".gguf", backend));
+  if (!tiny.model->spec().causal) chunk = kIds.size();  // such a model reads a text at once
+  LLMRUN_ASSIGN(const auto context, tiny.model->new_context(testing::float_cache()));
+  return testing::run_chunked(*context, kIds, chunk);
+}
+
+class CudaModels : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(CudaModels, GiveTheStoredLogitsHoweverTheTextIsCut) {
+  const StrictDevice strict;
+  const std::string stem = std::string(tests::kSourceDir) + "/tests/data/archs/" + GetParam();
+  {
+    auto backend = kernels::make_backend("cuda", {});
+    if (!backend) GTEST_SKIP() << "skipped: " << backend.error().message;
+    const auto whole = logits_of(stem, **backend, kIds.size());
+    ASSERT_TRUE(whole) << whole.error().message;
+    const auto stored = read_npy(stem + ".npy");
+    ASSERT_TRUE(stored);
+    EXPECT_LT(testing::normalised_error(*whole, stored->as<float>()), kLimit);
+    const auto cut = logits_of(stem, **backend, 5);
+    ASSERT_TRUE(cut) << cut.error().message;
+    EXPECT_TRUE(testing::same_bits(*whole, *cut));
+  }
+  EXPECT_EQ(StrictDevice::leaked(), 0U) << "memory of the device was not given back";
+}
+
+std::vector<std::string> stored_models() {
+  std::vector<std::string> names;
+  for (const std::string& stem :
+       testing::models_in(std::string(tests::kSourceDir) + "/tests/data/archs/")) {
+    names.push_back(std::filesystem::path(stem).filename().string());
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Stored, CudaModels, ::testing::ValuesIn(stored_models()),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param;
+                           for (char& c : name) {
+                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+                           }
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace llmrun

@@ -1,0 +1,145 @@
+// The plan for a card: on 10,000 random models, cards and contexts the parts are the promise, the
+// promise is never more than the card has, and no larger plan would have fitted.
+#include "runtime/device_plan.h"
+
+#include <gmock/gmock.h>
+
+#include <random>
+
+namespace llmrun::runtime {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+class RandomNeeds {
+ public:
+  uint64_t below(uint64_t n) { return engine_() % n; }
+  // Of every size: as many below 1 MiB as between 1 and 2 GiB.
+  uint64_t bytes() { return below(uint64_t{1} << (10 + below(22))); }
+  LayerNeed layer() {
+    LayerNeed need{bytes(), 0, bytes()};
+    need.read_bytes = below(need.weight_bytes + 1);
+    return need;
+  }
+  ModelNeed model() {
+    ModelNeed need;
+    for (uint64_t n = 1 + below(130); n > 0; --n) need.layers.push_back(layer());
+    need.input = layer();
+    need.output = layer();
+    need.input.cache_bytes = need.output.cache_bytes = 0;
+    need.n_tensors = below(2000);
+    need.activation_bytes = bytes();
+    need.workspace_bytes = bytes();
+    need.table_bytes = below(4096);
+    return need;
+  }
+
+ private:
+  std::mt19937_64 engine_{42};
+};
+
+uint64_t sum_of(const DevicePlan& plan) {
+  uint64_t sum = 0;
+  for (const DevicePart& part : plan.parts) sum += part.bytes;
+  return sum;
+}
+
+// Bytes that have to lie somewhere.
+uint64_t weights_and_caches(const ModelNeed& need) {
+  uint64_t sum = need.input.weight_bytes + need.output.weight_bytes;
+  for (const LayerNeed& layer : need.layers) sum += layer.weight_bytes + layer.cache_bytes;
+  return sum;
+}
+uint64_t part(const DevicePlan& plan, std::string_view name) {
+  for (const DevicePart& part : plan.parts) {
+    if (part.component == name) return part.bytes;
+  }
+  return 0;
+}
+
+TEST(DevicePlan, PartsAreThePromiseAndNeverMoreThanTheCard) {
+  RandomNeeds random;
+  int n_whole = 0, n_split = 0, n_none = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const ModelNeed need = random.model();
+    DeviceRequest request;
+    request.memory_bytes = 700 * kMiB + random.below(uint64_t{160} << 30);
+    request.bytes_per_second = 1e12;
+    request.host_bytes_per_second = 5e10;
+    const DevicePlan plan = plan_device(need, request);
+    ASSERT_EQ(sum_of(plan), plan.total_bytes);
+    ASSERT_LE(plan.total_bytes, request.memory_bytes);
+    ASSERT_TRUE(plan.fits);
+    // Nothing is forgotten and nothing counted twice.
+    ASSERT_EQ(part(plan, "weights") + part(plan, "cache") + plan.host_bytes,
+              weights_and_caches(need));
+    ASSERT_EQ(plan.whole, plan.n_layers == plan.n_layers_all);
+    if (plan.n_layers < plan.n_layers_all) {
+      request.layers = plan.n_layers + 1;
+      ASSERT_FALSE(plan_device(need, request).fits) << "one more layer would have fitted";
+    }
+    (plan.whole ? n_whole : plan.n_layers > 0 ? n_split : n_none)++;
+  }
+  // The three cases are all there.
+  EXPECT_GT(n_whole, 500);
+  EXPECT_GT(n_split, 500);
+  EXPECT_GT(n_none, 10);
+}
+
+TEST(DevicePlan, MoreLayersTakeMoreAndAreFaster) {
+  RandomNeeds random;
+  for (int i = 0; i < 200; ++i) {
+    const ModelNeed need = random.model();
+    DeviceRequest request{uint64_t{1} << 40, 1e12, 5e10, std::nullopt};
+    DevicePlan before;
+    for (size_t n = 0; n <= need.layers.size(); ++n) {
+      request.layers = static_cast<int64_t>(n);
+      const DevicePlan plan = plan_device(need, request);
+      if (n > 0) {
+        EXPECT_GE(plan.total_bytes, before.total_bytes);
+        EXPECT_LE(plan.host_bytes, before.host_bytes);
+        EXPECT_GE(plan.most_tokens_per_second, before.most_tokens_per_second);
+      }
+      before = plan;
+    }
+  }
+}
+
+TEST(DevicePlan, SpeedIsBandwidthOverBytes) {
+  ModelNeed need;
+  need.layers = {{1000, 600, 50}, {1000, 600, 50}};
+  need.output = {200, 200, 0};
+  DeviceRequest request{uint64_t{1} << 40, 1500.0, 0.0, std::nullopt};
+  EXPECT_DOUBLE_EQ(plan_device(need, request).most_tokens_per_second, 1.0);
+  request.layers = 1;  // a split needs the speed of main memory too
+  EXPECT_EQ(plan_device(need, request).most_tokens_per_second, 0.0);
+  request.host_bytes_per_second = 650.0;
+  EXPECT_DOUBLE_EQ(plan_device(need, request).most_tokens_per_second, 1.0 / (850.0 / 1500.0 + 1.0));
+}
+
+TEST(DevicePlan, SizesThatOverflowDoNotFit) {
+  ModelNeed need;
+  need.layers = {{UINT64_MAX, 1, 1}, {UINT64_MAX, 1, 1}};
+  const DevicePlan plan = plan_device(need, {uint64_t{80} << 30, 1e12, 0.0, 2});
+  EXPECT_FALSE(plan.fits);
+  EXPECT_EQ(plan.total_bytes, UINT64_MAX);
+}
+
+TEST(DeviceProfiles, AreFoundByNameHoweverItIsWritten) {
+  EXPECT_EQ(find_device_profile("RTX 4090")->memory_bytes, uint64_t{24} << 30);
+  EXPECT_EQ(find_device_profile("h100")->name, "h100");
+  const auto unknown = find_device_profile("voodoo2");
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(unknown.error().message, HasSubstr("rtx4090"));
+  for (const DeviceProfile& profile : device_profiles()) {
+    EXPECT_EQ(find_device_profile(profile.name)->title, profile.title);
+    EXPECT_GE(profile.memory_bytes, uint64_t{8} << 30);
+    EXPECT_GT(profile.bytes_per_second, 1e11);
+  }
+}
+
+}  // namespace
+}  // namespace llmrun::runtime

@@ -1,0 +1,46 @@
+# The CUDA backend is optional. LLMRUN_CUDA=AUTO builds it when nvcc is found, ON demands it, OFF
+# leaves it out. The program links the static CUDA runtime, which loads the driver when it is first
+# needed: the same program starts on machines without one.
+set(LLMRUN_CUDA OFF CACHE STRING "Build the CUDA backend: AUTO (when nvcc is found), ON or OFF")
+set_property(CACHE LLMRUN_CUDA PROPERTY STRINGS AUTO ON OFF)
+# A release: every generation from Ampere on, and PTX for those to come.
+set(LLMRUN_CUDA_ARCHITECTURES "80-real;86-real;89-real;90a-real;120" CACHE STRING
+    "Compute capabilities to compile for, as CMAKE_CUDA_ARCHITECTURES takes them")
+
+set(LLMRUN_CUDA_BUILT OFF)
+if(NOT LLMRUN_CUDA STREQUAL "OFF")
+  find_program(LLMRUN_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_PATH PATH_SUFFIXES bin)
+  if(LLMRUN_NVCC)
+    set(CMAKE_CUDA_COMPILER ${LLMRUN_NVCC})
+    set(CMAKE_CUDA_STANDARD 20)
+    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    set(CMAKE_CUDA_ARCHITECTURES ${LLMRUN_CUDA_ARCHITECTURES})
+    enable_language(CUDA)
+    find_package(CUDAToolkit REQUIRED)
+    set(LLMRUN_CUDA_BUILT ON)
+  elseif(LLMRUN_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "LLMRUN_CUDA=ON needs nvcc, the compiler of the CUDA toolkit, in PATH or "
+                        "in /usr/local/cuda/bin")
+  endif()
+endif()
+
+# Adds the backend's sources and what they link to the layer of the kernels.
+function(llmrun_add_cuda target directory)
+  if(NOT LLMRUN_CUDA_BUILT)
+    target_sources(${target} PRIVATE ${directory}/disabled.cpp)
+    return()
+  endif()
+  set(kernels matmul.cu rows.cu attention.cu experts.cu recurrent.cu)
+  list(TRANSFORM kernels PREPEND ${directory}/)
+  # A library of its own, because nvcc does not know the flags of the other compiler.
+  add_library(${target}_cuda OBJECT ${kernels})
+  get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
+  target_include_directories(${target}_cuda PRIVATE ${includes} ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(${target}_cuda PRIVATE tl::expected)
+  # Without contraction, as everywhere: fma is explicit, so all kernels round alike.
+  target_compile_options(${target}_cuda PRIVATE -fmad=false --expt-relaxed-constexpr
+                         -Xcompiler=-fno-omit-frame-pointer)
+  target_sources(${target} PRIVATE ${directory}/backend.cpp ${directory}/memory.cpp
+                 ${directory}/ops.cpp $<TARGET_OBJECTS:${target}_cuda>)
+  target_link_libraries(${target} PRIVATE CUDA::cudart_static)
+endfunction()
