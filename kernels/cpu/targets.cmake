@@ -9,9 +9,16 @@ set(llmrun_cpu_directory ${CMAKE_CURRENT_BINARY_DIR}/cpu)
 set(llmrun_cpu_sources)
 set(llmrun_cpu_list "")
 
+# LIKE names a target whose other tables serve as well: only the products are compiled anew.
 function(llmrun_cpu_target name)
-  cmake_parse_arguments(ARG "" "" "FLAGS;NEEDS" ${ARGN})
-  foreach(op ${llmrun_cpu_ops})
+  cmake_parse_arguments(ARG "" "LIKE" "FLAGS;NEEDS" ${ARGN})
+  set(ops ${llmrun_cpu_ops})
+  set(others ${name})
+  if(ARG_LIKE)
+    set(ops matmul)
+    set(others ${ARG_LIKE})
+  endif()
+  foreach(op ${ops})
     set(file ${llmrun_cpu_directory}/${op}_${name}.cpp)
     file(CONFIGURE OUTPUT ${file} CONTENT
       "#include \"kernels/cpu/simd/${name}.h\"\n#define LLMRUN_KERNEL_TABLE k_${op}_${name}\n#include \"kernels/cpu/${op}.inc\"\n")
@@ -20,7 +27,7 @@ function(llmrun_cpu_target name)
     list(APPEND llmrun_cpu_sources ${file})
   endforeach()
   string(REPLACE ";" " " needs "${ARG_NEEDS}")
-  string(APPEND llmrun_cpu_list "LLMRUN_CPU_TARGET(${name}, \"${needs}\")\n")
+  string(APPEND llmrun_cpu_list "LLMRUN_CPU_TARGET(${name}, ${others}, \"${needs}\")\n")
   set(llmrun_cpu_sources ${llmrun_cpu_sources} PARENT_SCOPE)
   set(llmrun_cpu_list ${llmrun_cpu_list} PARENT_SCOPE)
 endfunction()
@@ -28,6 +35,12 @@ endfunction()
 llmrun_cpu_target(plain FLAGS -O2 -Wno-psabi)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   llmrun_cpu_target(avx2 FLAGS -O3 -mavx2 -mfma -mf16c NEEDS avx2 fma f16c)
+  llmrun_cpu_target(avxvnni LIKE avx2 FLAGS -O3 -mavx2 -mfma -mf16c -mavxvnni
+                    NEEDS avx_vnni avx2 fma f16c)
+  # The same source for CPUs that have the instruction as part of AVX-512; never the best of them.
+  llmrun_cpu_target(vnni256 LIKE avx2
+                    FLAGS -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni
+                    NEEDS avx512f avx512vl avx512_vnni avx2 fma f16c)
   # GCC 12 takes the undefined operands inside its own AVX-512 headers for a mistake (bug 105593).
   set(quiet "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
   llmrun_cpu_target(avx512

@@ -5,19 +5,20 @@
 namespace llmrun::kernels {
 namespace cpu {
 
-#define LLMRUN_CPU_TARGET(name, needs)              \
-  extern const MatmulKernels k_matmul_##name;       \
-  extern const RowKernels k_rows_##name;            \
-  extern const AttentionKernels k_attention_##name; \
-  extern const RecurrentKernels k_recurrent_##name;
+// `others` is the target whose tables serve for all but the products.
+#define LLMRUN_CPU_TARGET(name, others, needs)        \
+  extern const MatmulKernels k_matmul_##name;         \
+  extern const RowKernels k_rows_##others;            \
+  extern const AttentionKernels k_attention_##others; \
+  extern const RecurrentKernels k_recurrent_##others;
 #include "llmrun_cpu_targets.def"
 #undef LLMRUN_CPU_TARGET
 
 namespace {
 
-#define LLMRUN_CPU_TARGET(name, needs)                                            \
-  constexpr TargetTable kTable_##name = {#name, &k_matmul_##name, &k_rows_##name, \
-                                         &k_attention_##name, &k_recurrent_##name};
+#define LLMRUN_CPU_TARGET(name, others, needs)                                      \
+  constexpr TargetTable kTable_##name = {#name, &k_matmul_##name, &k_rows_##others, \
+                                         &k_attention_##others, &k_recurrent_##others};
 #include "llmrun_cpu_targets.def"
 #undef LLMRUN_CPU_TARGET
 
@@ -44,7 +45,7 @@ TargetEntry entry(const TargetTable& table, std::string_view needs) {
 
 const std::vector<TargetEntry>& compiled_targets() {
   static const std::vector<TargetEntry> entries = {
-#define LLMRUN_CPU_TARGET(name, needs) entry(kTable_##name, needs),
+#define LLMRUN_CPU_TARGET(name, others, needs) entry(kTable_##name, needs),
 #include "llmrun_cpu_targets.def"
 #undef LLMRUN_CPU_TARGET
   };

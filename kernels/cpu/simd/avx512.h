@@ -1,5 +1,5 @@
 // Vector primitives for AVX-512 (F, BW, VL, DQ) with VNNI: 16 lanes of 32 bits. The members are
-// explained in avx2.h.
+// explained in ymm.h.
 #pragma once
 
 #include <immintrin.h>
@@ -7,7 +7,7 @@
 #include <cstdint>
 
 namespace llmrun::kernels::cpu {
-namespace {  // NOLINT(google-build-namespaces): see avx2.h
+namespace {  // NOLINT(google-build-namespaces): see ymm.h
 
 struct Simd {
   static constexpr int kLanes = 16;
@@ -80,7 +80,32 @@ struct Simd {
     out[3] = _mm512_unpackhi_epi64(c, d);
   }
   static Words gather(const uint32_t* table, Words index) {
-    return _mm512_i32gather_epi32(index, table, 4);
+    alignas(64) uint32_t at[kLanes];
+    store(at, index);
+    __m128i v[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      v[i] = _mm_cvtsi32_si128(static_cast<int>(table[at[4 * i]]));
+      v[i] = _mm_insert_epi32(v[i], static_cast<int>(table[at[4 * i + 1]]), 1);
+      v[i] = _mm_insert_epi32(v[i], static_cast<int>(table[at[4 * i + 2]]), 2);
+      v[i] = _mm_insert_epi32(v[i], static_cast<int>(table[at[4 * i + 3]]), 3);
+    }
+    return join(pair_of(v[0], v[1]), pair_of(v[2], v[3]));
+  }
+  static void gather_pairs(const uint32_t* table, Words index, Words& first, Words& second) {
+    alignas(64) uint32_t at[kLanes];
+    store(at, index);
+    __m128i v[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      v[i] = _mm_cvtsi64_si128(load_64(table + 2 * at[2 * i]));
+      v[i] = _mm_insert_epi64(v[i], load_64(table + 2 * at[2 * i + 1]), 1);
+    }
+    const Words a = join(pair_of(v[0], v[1]), pair_of(v[2], v[3]));
+    const Words b = join(pair_of(v[4], v[5]), pair_of(v[6], v[7]));
+    const Words even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    first = _mm512_permutex2var_epi32(a, even, b);
+    second = _mm512_permutex2var_epi32(a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b);
   }
   template <typename Rows>
   __attribute__((always_inline)) static Words load_words(const Rows& rows, int64_t offset) {
@@ -92,9 +117,10 @@ struct Simd {
       v[i] = _mm_insert_epi32(v[i], load_32(rows[4 * i + 2] + offset), 2);
       v[i] = _mm_insert_epi32(v[i], load_32(rows[4 * i + 3] + offset), 3);
     }
-    return join(_mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1),
-                _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1));
+    return join(pair_of(v[0], v[1]), pair_of(v[2], v[3]));
   }
+
+  static void fetch(const uint8_t* p) { asm volatile("prefetcht1 %0" : : "m"(*p)); }
 
   // ---- floats ----------------------------------------------------------------------------------
   static Floats load(const float* p) { return _mm512_loadu_ps(p); }
@@ -160,7 +186,7 @@ struct Simd {
       v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 6] + offset), 6);
       v[i] = _mm_insert_epi16(v[i], load_16(rows[8 * i + 7] + offset), 7);
     }
-    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1));
+    return _mm512_cvtph_ps(pair_of(v[0], v[1]));
   }
   static float sum(Floats v) {
     const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -200,8 +226,16 @@ struct Simd {
   static __m128i load_128(const uint8_t* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }
+  static long long load_64(const uint32_t* p) {
+    long long v;
+    __builtin_memcpy(&v, p, sizeof(v));
+    return v;
+  }
+  static __m256i pair_of(__m128i low, __m128i high) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  }
   static __m256i load_pair(const uint8_t* low, const uint8_t* high) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_128(low)), load_128(high), 1);
+    return pair_of(load_128(low), load_128(high));
   }
   static __m512i join(__m256i low, __m256i high) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);

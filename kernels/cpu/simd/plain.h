@@ -1,5 +1,5 @@
 // Vector primitives for any CPU: 8 lanes of 32 bits, in the compiler's generic vectors. The
-// members are explained in avx2.h.
+// members are explained in ymm.h.
 #pragma once
 
 #include <math.h>  // NOLINT(modernize-deprecated-headers): no inline overloads wanted
@@ -9,7 +9,7 @@
 #include "kernels/quant/float_formats.h"
 
 namespace llmrun::kernels::cpu {
-namespace {  // NOLINT(google-build-namespaces): see avx2.h
+namespace {  // NOLINT(google-build-namespaces): see ymm.h
 
 struct Simd {
   static constexpr int kLanes = 8;
@@ -83,12 +83,20 @@ struct Simd {
     for (int r = 0; r < kLanes; ++r) v[r] = table[index[r]];
     return load(v);
   }
+  static void gather_pairs(const uint32_t* table, Words index, Words& first, Words& second) {
+    for (int i = 0; i < kLanes; ++i) {
+      first[i] = table[2 * index[i]];
+      second[i] = table[2 * index[i] + 1];
+    }
+  }
   template <typename Rows>
   __attribute__((always_inline)) static Words load_words(const Rows& rows, int64_t offset) {
     uint32_t v[kLanes];
     for (int r = 0; r < kLanes; ++r) __builtin_memcpy(&v[r], rows[r] + offset, sizeof(v[r]));
     return load(v);
   }
+
+  static void fetch(const uint8_t* p) { __builtin_prefetch(p, 0, 2); }
 
   // ---- floats ----------------------------------------------------------------------------------
   static Floats load(const float* p) {
