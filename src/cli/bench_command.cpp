@@ -90,7 +90,7 @@ class BenchCommand : public Command {
     if (bench_options.prompt_tokens.empty() && bench_options.decode_tokens.empty()) {
       return make_error(ErrorCode::kUsage, "nothing to measure: both -p and -n are 0");
     }
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     LLMRUN_ASSIGN(const std::vector<MachinePeak> peaks, measure());
     const auto results =

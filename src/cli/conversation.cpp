@@ -29,34 +29,70 @@ class PassingNote {
 };
 
 // A switch that the template does not read would be ignored in silence.
-Result<void> check_thinking_switch(const RenderOptions& render, const ModelInfo& info) {
-  if (!render.enable_thinking) return {};
-  const std::string& text =
-      render.template_override.empty() ? info.chat_template : render.template_override;
-  if (text.find("thinking") != std::string::npos) return {};
+Result<void> check_thinking_switch(const RunSettings& settings, const ModelInfo& info) {
+  const RenderOptions& render = settings.render;
+  if (!render.enable_thinking || has_thinking_switch(settings, info)) return {};
   return make_error(ErrorCode::kUsage,
                     "--{} has no effect: the chat template of this model has no switch for "
                     "thinking",
                     *render.enable_thinking ? "think" : "no-think");
 }
 
+// The parameters that travel with the model, where no option says otherwise. (Those of sampling are
+// looked at when an answer is asked for.)
+void take_defaults(RunSettings& settings) {
+  store::RunDefaults defaults;
+  const store::RunDefaults unset;
+  for (const std::string& told :
+       store::apply_parameters(settings.load.layers.parameters, defaults)) {
+    (void)std::fprintf(stderr, "llmrun: note: %s\n", told.c_str());
+  }
+  if (settings.stop.empty()) settings.stop = defaults.generate.stop;
+  if (!settings.max_tokens_given) settings.max_tokens = defaults.generate.max_tokens;
+  if (settings.load.threads == 0) settings.load.threads = defaults.load.threads;
+  ContextOptions& context = settings.context.context;
+  if (context.context_tokens == 0) context.context_tokens = defaults.context.context_tokens;
+  if (context.batch_tokens == unset.context.batch_tokens) {
+    context.batch_tokens = defaults.context.batch_tokens;
+  }
+}
+
 }  // namespace
 
+bool has_thinking_switch(const RunSettings& settings, const ModelInfo& info) {
+  std::string_view text = settings.render.template_override;
+  if (text.empty()) text = info.chat_template;
+  if (text.empty()) text = settings.load.load.go_template;
+  return text.find("thinking") != std::string_view::npos ||
+         text.find(".Think") != std::string_view::npos;
+}
+
 Result<std::unique_ptr<Conversation>> Conversation::open(RunSettings& settings, Chat chat) {
-  LLMRUN_ASSIGN(const std::filesystem::path path, find_model(settings.model));
+  LLMRUN_ASSIGN(const std::filesystem::path path, settings.load.find(settings.model));
+  take_defaults(settings);
   const PassingNote note("loading " + settings.model);
   LLMRUN_ASSIGN(Model model, Model::open(path, settings.load.value()));
-  LLMRUN_TRY(check_thinking_switch(settings.render, model.info()));
+  LLMRUN_TRY(check_thinking_switch(settings, model.info()));
   LLMRUN_ASSIGN(Session session, model.new_session(settings.context.context));
   chat.model = settings.model;
   std::unique_ptr<Conversation> conversation(
       new Conversation(settings, std::move(model), std::move(session), std::move(chat)));
+  if (conversation->chat_.messages.empty() && !settings.raw) conversation->begin_chat();
   if (settings.system) conversation->set_system(*settings.system);
   return conversation;
 }
 
+void Conversation::begin_chat() {
+  const store::ModelLayers& layers = settings_.load.layers;
+  chat_.messages = layers.messages;
+  if (layers.system) set_system(*layers.system);
+}
+
 SamplingOptions Conversation::sampling() const {
-  SamplingOptions options = model_.recommended_sampling();
+  store::RunDefaults defaults;
+  defaults.generate.sampling = model_.recommended_sampling();
+  (void)store::apply_parameters(settings_.load.layers.parameters, defaults);
+  SamplingOptions options = std::move(defaults.generate.sampling);
   (void)apply_sampling(settings_.sampling, options);  // every value was checked when it was set
   return options;
 }
@@ -148,7 +184,8 @@ void Conversation::clear() {
   fresh.model = chat_.model;
   fresh.sampling = chat_.sampling;
   chat_ = std::move(fresh);
-  if (!kept.empty()) set_system(kept);
+  begin_chat();
+  set_system(kept);
   session_->clear();
   last_.reset();
 }

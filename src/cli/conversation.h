@@ -12,6 +12,9 @@
 
 namespace llmrun::cli {
 
+// Whether the template that chats are rendered with can be asked for thinking.
+bool has_thinking_switch(const RunSettings& settings, const ModelInfo& info);
+
 class Conversation {
  public:
   // Opens the model and makes the session. `chat` may be one to go on with. Settings outlive this.
@@ -27,7 +30,7 @@ class Conversation {
 
   // Removes the last question and its answer and gives the question; empty when there is none.
   std::string take_back();
-  void clear();  // forgets all but the system message
+  void clear();  // forgets all but the system message and what the model's chats begin with
   void set_system(std::string text);
   [[nodiscard]] std::string system() const;
   // A new context; the weights stay.
@@ -47,6 +50,7 @@ class Conversation {
         model_(std::move(model)),
         session_(std::make_unique<Session>(std::move(session))),
         chat_(std::move(chat)) {}
+  void begin_chat();  // with the messages that travel with the model
   Result<Generation> generate(const StreamCallback& on_text, std::optional<uint64_t> seed);
   [[nodiscard]] GenerateOptions generate_options() const;
 

@@ -85,7 +85,7 @@ class EmbedCommand : public Command {
     embed_.normalize = !no_normalize_;
     LLMRUN_ASSIGN(std::vector<std::string> texts, read_texts());
     for (std::string& text : texts) text.insert(0, prefix_);
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     LLMRUN_ASSIGN(Embedder embedder, open_embedder(model, texts));
     per_token_ = embedder.pooling() == Pooling::kNone;

@@ -163,7 +163,7 @@ class LogitsCommand : public Command {
 
   Result<void> execute() override {
     LLMRUN_TRY(check());
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     LLMRUN_ASSIGN(const std::vector<TokenId> tokens, read_tokens(model));
     context_.context.context_tokens = static_cast<int64_t>(tokens.size());

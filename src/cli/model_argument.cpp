@@ -26,6 +26,21 @@ void add_positive(OptionTable& options, std::string name, std::string value, std
 
 }  // namespace
 
+Result<AdapterOption> parse_adapter(std::string_view text) {
+  AdapterOption adapter;
+  const size_t colon = text.rfind(':');
+  std::error_code error;
+  if (colon != std::string_view::npos && !std::filesystem::exists(text, error)) {
+    LLMRUN_ASSIGN(const double scale,
+                  parse_number(text.substr(colon + 1), "the scale of --adapter", {-1000, 1000}));
+    adapter.scale = static_cast<float>(scale);
+    text = text.substr(0, colon);
+  }
+  if (text.empty()) return make_error(ErrorCode::kUsage, "--adapter needs a FILE");
+  adapter.path = text;
+  return adapter;
+}
+
 void add_rope_options(OptionTable& options, RopeOverride* rope) {
   options.add_choice("rope-scaling", 0, {"none", "linear", "yarn"},
                      "how positions are scaled (default: as the model says)", &rope->scaling);
@@ -47,7 +62,25 @@ void LoadFlags::add_to(OptionTable& options) {
                    "instruction set to compute with, one that 'llmrun doctor' lists (default: the "
                    "best of this machine)",
                    &load.cpu_target);
+  Option& adapter = options.add_text("adapter", 0, "FILE[:SCALE]",
+                                     "a LoRA adapter (GGUF) to apply; may be repeated", nullptr);
+  adapter.kind = ValueKind::kFile;
+  adapter.set = [this](std::string_view text) -> Result<void> {
+    LLMRUN_ASSIGN(AdapterOption parsed, parse_adapter(text));
+    load.adapters.push_back(std::move(parsed));
+    return {};
+  };
   add_rope_options(options, &load.rope);
+}
+
+Result<std::filesystem::path> LoadFlags::find(const std::string& name) {
+  LLMRUN_ASSIGN(const store::StoredModel model, store::find_or_fetch(name, {}));
+  LLMRUN_ASSIGN(layers, store::read_layers(model));
+  std::vector<AdapterOption> adapters;
+  for (const std::filesystem::path& path : layers.adapters) adapters.push_back({path, 1.0F});
+  load.adapters.insert(load.adapters.begin(), adapters.begin(), adapters.end());
+  load.go_template = layers.chat_template.value_or("");
+  return model.file;
 }
 
 LoadOptions LoadFlags::value() const {

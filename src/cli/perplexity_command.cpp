@@ -62,7 +62,7 @@ class PerplexityCommand : public Command {
                         "--ctx has no effect with --base, which reads the text as one context");
     }
     LLMRUN_ASSIGN(const std::string text, read_input(file_));
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     show_progress_ = is_terminal(STDERR_FILENO) && !json;
     const InterruptGuard guard;

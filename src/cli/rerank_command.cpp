@@ -55,7 +55,7 @@ class RerankCommand : public Command {
   Result<void> execute() override {
     if (query_.empty()) return make_error(ErrorCode::kUsage, "--query TEXT is missing");
     LLMRUN_TRY(read_documents());
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     embedder_.pooling = Pooling::kRank;
     LLMRUN_ASSIGN(Embedder embedder, Embedder::open(model, embedder_));

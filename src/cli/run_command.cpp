@@ -73,7 +73,7 @@ class RunCommand : public Command {
       settings_.system = std::string(text);
       return {};
     };
-    options.add_file("template", 0, "a chat template to use in place of the model's (Jinja)",
+    options.add_file("template", 0, "a chat template to use in place of the model's (Jinja or Go)",
                      &template_file_);
     options.add_switch("raw", 0, "continue the prompt as it is, without a chat template",
                        &settings_.raw);
@@ -125,6 +125,7 @@ class RunCommand : public Command {
     }
     if (think_ || no_think_) settings_.render.enable_thinking = think_;
     settings_.save = !no_save_;
+    settings_.max_tokens_given = options.given("max-tokens");
     if (settings_.raw) {
       for (const char* name : {"template", "system", "think", "no-think", "resume"}) {
         if (options.given(name)) {

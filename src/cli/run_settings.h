@@ -21,6 +21,7 @@ struct RunSettings {
   ContextFlags context;
   SamplingChoices sampling;
   int64_t max_tokens = -1;
+  bool max_tokens_given = false;  // else the model's parameters may say
   std::vector<std::string> stop;
   bool ignore_end = false;
   RenderOptions render;  // thinking switch, template

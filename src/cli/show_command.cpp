@@ -25,12 +25,91 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text.empty() ? "scalar" : text;
 }
 
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
 std::string mix_text(const ModelInfo& info) {
   std::string text;
   for (const auto& [type, share] : info.quantisation_mix) {
     text += fmt::format("{}{} {:.1f} %", text.empty() ? "" : ", ", type, 100 * share);
   }
   return fmt::format("{} ({:.2f} bits per weight)", text, info.bits_per_weight);
+}
+
+// Texts that travel with the model: what --license and its likes print, and nothing else.
+struct ModelText {
+  const char* option;
+  const char* help;
+  const char* missing;  // "it has no …"
+  std::string (*text)(const ModelInfo&, const store::ModelLayers&, const std::string& name);
+};
+
+std::string license_text(const ModelInfo& info, const store::ModelLayers& layers,
+                         const std::string&) {
+  std::string text;
+  for (const std::string& license : layers.licenses) text += license + "\n";
+  return text.empty() && !info.license.empty() ? info.license + "\n" : text;
+}
+
+std::string modelfile_text(const ModelInfo& info, const store::ModelLayers& layers,
+                           const std::string& name) {
+  store::Modelfile file = store::as_modelfile(layers, info.path.string());
+  return store::write_modelfile(
+      file, fmt::format("Made by llmrun show --modelfile. To build on this model by its name, "
+                        "write\nFROM {}",
+                        name));
+}
+
+std::string parameters_text(const ModelInfo&, const store::ModelLayers& layers,
+                            const std::string&) {
+  std::string text;
+  for (const store::Parameter& each : layers.parameters) {
+    text += fmt::format("{:<30} {}\n", each.name,
+                        each.name == "stop" ? to_text(Json(each.value)) : each.value);
+  }
+  return text;
+}
+
+std::string system_text(const ModelInfo&, const store::ModelLayers& layers, const std::string&) {
+  return layers.system ? *layers.system + "\n" : std::string();
+}
+
+std::string chat_template_text(const ModelInfo& info, const store::ModelLayers& layers,
+                               const std::string&) {
+  return info.chat_template.empty() ? layers.chat_template.value_or("") : info.chat_template;
+}
+
+constexpr ModelText kTexts[] = {
+    {"template", "print the chat template and nothing else", "chat template of its own",
+     chat_template_text},
+    {"license", "print the license and nothing else", "license", license_text},
+    {"modelfile", "print a Modelfile that makes this model, and nothing else", "Modelfile",
+     modelfile_text},
+    {"parameters", "print the parameters that travel with it and nothing else",
+     "parameters of its own", parameters_text},
+    {"system", "print its system message and nothing else", "system message", system_text},
+};
+
+void add_layers(const ModelInfo& info, const store::ModelLayers& layers, Json& out) {
+  Json parameters = Json::object();
+  Json stop = Json::array();
+  for (const store::Parameter& each : layers.parameters) {
+    if (each.name == "stop") stop.push_back(each.value);
+    if (each.name != "stop") parameters[each.name] = each.value;
+  }
+  if (!stop.empty()) parameters["stop"] = std::move(stop);
+  out["template"] = chat_template_text(info, layers, "");
+  out["system"] = layers.system.value_or("");
+  out["model_parameters"] = std::move(parameters);
+  out["licenses"] = layers.licenses;
+  out["adapters"] = Json::array();
+  for (const auto& adapter : layers.adapters) out["adapters"].push_back(adapter.string());
+  out["messages"] = Json::array();
+  for (const Message& message : layers.messages) {
+    out["messages"].push_back({{"role", message.role}, {"content", message.content}});
+  }
 }
 
 std::string template_text(const ModelInfo& info) {
@@ -103,7 +182,17 @@ class ShowCommand : public Command {
     options.add_model_argument(&model_);
     options.add_switch("tensors", 0, "list the tensors", &tensors_);
     options.add_switch("metadata", 0, "list the metadata", &metadata_);
-    options.add_switch("template", 0, "print the chat template and nothing else", &template_);
+    for (const ModelText& text : kTexts) {
+      options.add_switch(text.option, 0, text.help, nullptr).set =
+          [this, &text](std::string_view) -> Result<void> {
+        if (text_ != nullptr && text_ != &text) {
+          return make_error(ErrorCode::kUsage, "--{} and --{} exclude each other", text_->option,
+                            text.option);
+        }
+        text_ = &text;
+        return {};
+      };
+    }
     options.add_text("tensor", 0, "NAME", "decode one tensor to float32; needs -o", &tensor_);
     options.add_file("output", 'o', "the .npy file for --tensor", &output_);
     add_rope_options(options, &rope_);
@@ -116,17 +205,24 @@ class ShowCommand : public Command {
 
   Result<void> execute() override {
     LLMRUN_TRY(check());
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LoadFlags load;
+    LLMRUN_ASSIGN(const std::filesystem::path path, load.find(model_));
     if (!tensor_.empty()) return write_tensor(path);
-    LLMRUN_ASSIGN(const ModelInfo info, inspect_model(path, rope_));
-    if (template_) {
-      if (info.chat_template.empty()) {
-        return make_error(ErrorCode::kNotFound, "{} has no chat template of its own ({} is used)",
-                          model_, info.template_source);
+    LLMRUN_ASSIGN(ModelInfo info, inspect_model(path, rope_));
+    if (info.chat_template.empty() && load.layers.chat_template) {
+      info.template_source = "the Go template of its layer (--template prints it)";
+    }
+    if (text_ != nullptr) {
+      const std::string text = text_->text(info, load.layers, model_);
+      if (text.empty()) {
+        return make_error(
+            ErrorCode::kNotFound, "{} has no {}{}", model_, text_->missing,
+            text_ == &kTexts[0] ? fmt::format(" ({} is used)", info.template_source) : "");
       }
-      write_out(info.chat_template);
+      write_out(text);
     } else if (json) {
       Json out = info_json(info);
+      add_layers(info, load.layers, out);
       if (tensors_) out["tensors"] = tensors_json(info);
       if (metadata_) out["metadata"] = metadata_json(info);
       print_json_text(to_text(out, 2), to_text(out));
@@ -134,14 +230,14 @@ class ShowCommand : public Command {
       if (tensors_) print_tensors(info);
       if (metadata_) print_metadata(info);
     } else {
-      print_summary(info);
+      print_summary(info, load.layers);
     }
     return {};
   }
 
  private:
   [[nodiscard]] Result<void> check() const {
-    if (rope_.any() && (tensors_ || metadata_ || template_ || !tensor_.empty())) {
+    if (rope_.any() && (tensors_ || metadata_ || text_ != nullptr || !tensor_.empty())) {
       return make_error(
           ErrorCode::kUsage,
           "the options of rope change the summary alone; give them without the lists");
@@ -149,12 +245,13 @@ class ShowCommand : public Command {
     if (tensor_.empty() != output_.empty()) {
       return make_error(ErrorCode::kUsage, "--tensor NAME and -o FILE.npy belong together");
     }
-    if (!tensor_.empty() && (tensors_ || metadata_ || template_)) {
+    if (!tensor_.empty() && (tensors_ || metadata_ || text_ != nullptr)) {
       return make_error(ErrorCode::kUsage, "--tensor writes one tensor; give it without the lists");
     }
-    if (template_ && (json || tensors_ || metadata_)) {
+    if (text_ != nullptr && (json || tensors_ || metadata_)) {
       return make_error(ErrorCode::kUsage,
-                        "--template prints only the template; with --json it is in \"template\"");
+                        "--{} prints only that; --json without it tells it among all else",
+                        text_->option);
     }
     return {};
   }
@@ -172,7 +269,7 @@ class ShowCommand : public Command {
     return {};
   }
 
-  static void print_summary(const ModelInfo& info) {
+  static void print_summary(const ModelInfo& info, const store::ModelLayers& layers) {
     const auto field = [](std::string_view name, std::string_view value) {
       if (!value.empty()) print("{:<14}{}\n", name, safe_for_terminal(value));
     };
@@ -188,7 +285,16 @@ class ShowCommand : public Command {
                                    info.pooling.empty() ? "" : ", pooling ", info.pooling));
     field("tokenizer", fmt::format("{}, {} tokens", info.tokenizer, info.vocabulary_size));
     field("template", template_text(info));
+    for (const store::Parameter& each : layers.parameters) {
+      field(&each == layers.parameters.data() ? "defaults" : "",
+            fmt::format("{} {}", each.name, shorten(one_line(each.value), 60)));
+    }
+    if (layers.system) field("system", shorten(one_line(*layers.system), 70));
+    for (const auto& adapter : layers.adapters) field("adapter", adapter.string());
     field("license", info.license);
+    for (const std::string& license : layers.licenses) {
+      field("license", shorten(one_line(license), 70));
+    }
     field("file", info.n_files > 1
                       ? fmt::format("{} in {} files, {}", info.path.string(), info.n_files,
                                     format_bytes(info.file_bytes))
@@ -237,7 +343,8 @@ class ShowCommand : public Command {
 
   std::string model_, tensor_, output_;
   RopeOverride rope_;
-  bool tensors_ = false, metadata_ = false, template_ = false;
+  bool tensors_ = false, metadata_ = false;
+  const ModelText* text_ = nullptr;
 };
 
 }  // namespace

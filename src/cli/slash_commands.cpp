@@ -67,7 +67,7 @@ Result<void> set_think(InteractiveChat& chat, const std::string& value) {
     return {};
   }
   LLMRUN_ASSIGN(const bool on, parse_switch(value, "think"));
-  if (chat.conversation().model().info().chat_template.find("thinking") == std::string::npos) {
+  if (!has_thinking_switch(chat.settings(), chat.conversation().model().info())) {
     return make_error(ErrorCode::kUsage,
                       "the chat template of this model has no switch for thinking");
   }
@@ -201,11 +201,19 @@ Result<void> command_show(InteractiveChat& chat, const std::string& argument) {
     const std::string system = chat.conversation().system();
     print("{}\n", system.empty() ? "No system message." : safe_for_terminal(system));
   } else if (argument == "template") {
-    print("{}\n", info.chat_template.empty() ? info.template_source
-                                             : safe_for_terminal(info.chat_template));
+    const store::ModelLayers& layers = chat.settings().load.layers;
+    print("{}\n", safe_for_terminal(!info.chat_template.empty()
+                                        ? info.chat_template
+                                        : layers.chat_template.value_or(info.template_source)));
   } else if (argument == "license") {
+    for (const std::string& license : chat.settings().load.layers.licenses) {
+      print("{}\n", safe_for_terminal(license));
+    }
     print("{}\n",
           info.license.empty() ? "The file names no license." : safe_for_terminal(info.license));
+  } else if (argument == "modelfile") {
+    write_out(safe_for_terminal(store::write_modelfile(
+        store::as_modelfile(chat.settings().load.layers, chat.settings().model))));
   } else if (argument.empty() || argument == "info") {
     print("model         {} ({})\n",
           safe_for_terminal(info.name.empty() ? chat.settings().model : info.name),
@@ -215,10 +223,11 @@ Result<void> command_show(InteractiveChat& chat, const std::string& argument) {
     print("template      {}\n", info.template_source);
     print("device        {}\n", chat.conversation().model().device());
     print("memory        {}\n", format_bytes(chat.conversation().session().memory().total_bytes));
-    print("/show parameters, /show system, /show template, /show license tell more.\n");
+    print("/show parameters, system, template, license or modelfile tells more.\n");
   } else {
     return make_error(ErrorCode::kUsage,
-                      "/show takes info, parameters, system, template or license, not '{}'",
+                      "/show takes info, parameters, system, template, license or modelfile, not "
+                      "'{}'",
                       argument);
   }
   return {};
@@ -343,7 +352,7 @@ Result<void> command_help(InteractiveChat&, const std::string& argument);
 constexpr SlashCommand kCommands[] = {
     {"/help", "", "this list; /? does the same", command_help},
     {"/set", "[NAME VALUE]", "change a setting; alone: list them", command_set},
-    {"/show", "[WHAT]", "info, parameters, system, template or license", command_show},
+    {"/show", "[WHAT]", "info, parameters, system, template, license or modelfile", command_show},
     {"/clear", "", "start a new chat; the system message stays", command_clear},
     {"/save", "NAME", "give this chat a name", command_save},
     {"/load", "[NAME]", "go on with a saved chat; alone: list them", command_load},

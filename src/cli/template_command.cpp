@@ -78,7 +78,8 @@ class TemplateCommand : public Command {
         .add_text("model", 'm', "MODEL", "take the template and the BOS and EOS of a model",
                   &model_)
         .kind = ValueKind::kModel;
-    options.add_file("jinja", 0, "a template as text", &jinja_);
+    options.add_file("jinja", 0, "a Jinja template as text", &jinja_);
+    options.add_file("go", 0, "a Go template as text (Ollama's form)", &go_);
     options.add_file("input", 'i', "the JSON object; '-': standard input", &input_);
     options.add_text("bos-token", 0, "S", "the text of bos_token (default: the model's)", &bos_);
     options.add_text("eos-token", 0, "S", "the text of eos_token (default: the model's)", &eos_);
@@ -96,8 +97,14 @@ class TemplateCommand : public Command {
   }
 
   Result<void> execute() override {
-    if (model_.empty() == jinja_.empty()) {
-      return make_error(ErrorCode::kUsage, "give one of --model and --jinja");
+    const int n_given = (model_.empty() ? 0 : 1) + (jinja_.empty() ? 0 : 1) + (go_.empty() ? 0 : 1);
+    if (n_given != 1) {
+      return make_error(ErrorCode::kUsage, "give one of --model, --jinja and --go");
+    }
+    if (!go_.empty() && (options.given("bos-token") || options.given("eos-token"))) {
+      return make_error(ErrorCode::kUsage,
+                        "--bos-token and --eos-token have no effect with --go, whose templates do "
+                        "not know them");
     }
     if (input_.empty()) return make_error(ErrorCode::kUsage, "--input FILE is missing");
     LLMRUN_ASSIGN(const std::string input, read_input(input_));
@@ -115,14 +122,16 @@ class TemplateCommand : public Command {
  private:
   Result<std::string> render_file(const std::string& input) {
     TemplateCase one;
-    LLMRUN_ASSIGN(one.source, read_input(jinja_));
-    one.name = jinja_;
+    one.is_go = !go_.empty();
+    one.name = one.is_go ? go_ : jinja_;
+    LLMRUN_ASSIGN(one.source, read_input(one.name));
     return render(std::move(one), input);
   }
 
   Result<std::string> render_model(const std::string& input) {
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
-    LLMRUN_ASSIGN(const Model model, Model::open_vocabulary(path));
+    LoadFlags load;
+    LLMRUN_ASSIGN(const std::filesystem::path path, load.find(model_));
+    LLMRUN_ASSIGN(const Model model, Model::open_vocabulary(path, load.value()));
     if (model.info().chat_template.empty()) return render_built_in(model, input);
     TemplateCase one;
     one.source = model.info().chat_template;
@@ -144,7 +153,7 @@ class TemplateCommand : public Command {
   Result<std::string> render_built_in(const Model& model, const std::string& input) {
     if (options.given("bos-token") || options.given("eos-token")) {
       return make_error(ErrorCode::kUsage,
-                        "{} has no template of its own, and the built-in one takes no --bos-token "
+                        "{} has no template of its own, and the one in use takes no --bos-token "
                         "or --eos-token",
                         model_);
     }
@@ -161,7 +170,7 @@ class TemplateCommand : public Command {
     return chat.text;
   }
 
-  std::string model_, jinja_, input_, bos_, eos_;
+  std::string model_, jinja_, go_, input_, bos_, eos_;
   std::optional<int64_t> now_;
 };
 
