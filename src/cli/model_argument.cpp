@@ -8,8 +8,13 @@
 
 namespace llmrun::cli {
 
+Result<store::StoredModel> find_stored_model(const std::string& name) {
+  return store::find_or_fetch(name, {});
+}
+
 Result<std::filesystem::path> find_model(const std::string& name) {
-  return store::resolve_model(name, {});
+  LLMRUN_ASSIGN(const store::StoredModel model, find_stored_model(name));
+  return model.file;
 }
 
 namespace {
@@ -74,7 +79,7 @@ void LoadFlags::add_to(OptionTable& options) {
 }
 
 Result<std::filesystem::path> LoadFlags::find(const std::string& name) {
-  LLMRUN_ASSIGN(const store::StoredModel model, store::find_or_fetch(name, {}));
+  LLMRUN_ASSIGN(const store::StoredModel model, find_stored_model(name));
   LLMRUN_ASSIGN(layers, store::read_layers(model));
   std::vector<AdapterOption> adapters;
   for (const std::filesystem::path& path : layers.adapters) adapters.push_back({path, 1.0F});

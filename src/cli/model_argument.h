@@ -11,7 +11,8 @@
 
 namespace llmrun::cli {
 
-// The file behind a path or a name.
+// The model behind a path or a name, and only its file.
+Result<store::StoredModel> find_stored_model(const std::string& name);
 Result<std::filesystem::path> find_model(const std::string& name);
 
 // FILE or FILE:SCALE; a file whose name has the colon goes first.
