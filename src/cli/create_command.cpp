@@ -8,11 +8,11 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/json.h"
+#include "cli/model_argument.h"
 #include "cli/output.h"
 #include "llmrun/tools.h"
 #include "store/create.h"
 #include "store/paths.h"
-#include "store/resolver.h"
 
 namespace llmrun::cli {
 namespace {
@@ -72,9 +72,7 @@ class CreateCommand : public Command {
     }
     const fs::path folder = file_ == "-" ? fs::path() : fs::path(file_).parent_path();
     const store::LocalStore store(store::models_dir());
-    auto made = store::create_model(*modelfile, folder, name, store, [](const std::string& from) {
-      return store::find_or_fetch(from, {});
-    });
+    auto made = store::create_model(*modelfile, folder, name, store, find_stored_model);
     if (!made) return with_file(made.error());
     return made;
   }
