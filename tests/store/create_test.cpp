@@ -129,7 +129,8 @@ TEST_F(Create, LayersThatLieAreRefused) {
   const auto report = create("pirate", "FROM model.gguf\nSYSTEM Arr\nMESSAGE user x\n");
   ASSERT_TRUE(report.has_value());
   const std::string text = read_file(report->model.manifest.string(), kMaxManifestBytes).value();
-  for (const Layer& layer : parse_manifest(text)->layers) {
+  const Manifest manifest = parse_manifest(text).value();
+  for (const Layer& layer : manifest.layers) {
     if (layer.kind == LayerKind::kSystem) write_text(store_.blob_path(layer.sha256), "longer");
   }
   const auto lied = read_layers(report->model);

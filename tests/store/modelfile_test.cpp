@@ -141,13 +141,13 @@ TEST(Parameters, BecomeTypedJsonAndComeBack) {
 
 TEST(Parameters, BadOnesAreErrorsWithTheirLine) {
   std::vector<std::string> warnings;
-  for (const ModelfileParameter& bad : {ModelfileParameter{"temprature", "1", 9},
-                                        {"temperature", "hot", 9},
-                                        {"top_k", "1.5", 9},
-                                        {"top_p", "2", 9},
-                                        {"top_p", "nan", 9},
-                                        {"num_ctx", "-5", 9},
-                                        {"use_mmap", "maybe", 9}}) {
+  for (const ModelfileParameter& bad : std::vector<ModelfileParameter>{{"temprature", "1", 9},
+                                                                       {"temperature", "hot", 9},
+                                                                       {"top_k", "1.5", 9},
+                                                                       {"top_p", "2", 9},
+                                                                       {"top_p", "nan", 9},
+                                                                       {"num_ctx", "-5", 9},
+                                                                       {"use_mmap", "maybe", 9}}) {
     const auto json = parameters_to_json({bad}, warnings);
     ASSERT_FALSE(json.has_value()) << bad.name;
     EXPECT_EQ(json.error().code, ErrorCode::kUsage);
