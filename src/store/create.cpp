@@ -163,7 +163,8 @@ class Creator {
       if (!merged.contains(each.name)) others.push_back({each.name, each.value, 0});
     }
     if (const auto kept = parameters_to_json(others, ignored)) {
-      for (const auto& [name, value] : Json::parse(*kept).items()) merged[name] = value;
+      const Json inherited = Json::parse(*kept);
+      for (const auto& [name, value] : inherited.items()) merged[name] = value;
     }
     return replace(LayerKind::kParams, merged.dump());
   }

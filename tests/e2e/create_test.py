@@ -22,7 +22,7 @@ CHAT = "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
 
 def run(*arguments, stdin="", check=0):
     environment = {**os.environ, "LLMRUN_HOME": str(FOLDER / "home"), "HOME": str(FOLDER),
-                   "LC_ALL": "C.UTF-8"}
+                   "LC_ALL": "C.UTF-8", "LLMRUN_OFFLINE": "1"}
     environment.pop("OLLAMA_MODELS", None)
     result = subprocess.run([LLMRUN, *arguments], input=stdin, capture_output=True, text=True,
                             timeout=60, env=environment)
