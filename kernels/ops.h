@@ -253,7 +253,7 @@ struct KvWriteParams {
   ConstRows v;  // [n, n_kv_heads * v_dim]; data null: this cache has no values of its own
   int64_t n_kv_heads = 0, k_dim = 0, v_dim = 0;
   CacheType k_type = CacheType::kF16, v_type = CacheType::kF16;
-  PageTable pages;
+  PageTable pages{};
   int64_t first_position = 0;
 };
 
@@ -266,7 +266,7 @@ struct AttentionParams {
   int64_t n_heads = 0, n_kv_heads = 0, k_dim = 0, v_dim = 0;
   CacheType k_type = CacheType::kF16, v_type = CacheType::kF16;
   bool v_in_k = false;  // latent attention: the values are the first v_dim dims of the keys
-  PageTable pages;
+  PageTable pages{};
   int64_t first_position = 0;
   int64_t n_keys = 0;  // keys in the cache (causal: at most first_position + n_tokens)
   bool causal = true;  // false: every query sees all n_keys
@@ -390,8 +390,11 @@ class Ops {
   virtual void scale(const ScaleParams& params) = 0;
   virtual void group_dot(const GroupDotParams& params) = 0;
   virtual void mix_rows(const MixRowsParams& params) = 0;
-  virtual void kv_write(const KvWriteParams& params) = 0;
-  virtual void attention(const AttentionParams& params) = 0;
+  // Of several sequences at once: of one layer, so that all but rows, pages and positions agree.
+  virtual void kv_write(std::span<const KvWriteParams> sequences) = 0;
+  virtual void attention(std::span<const AttentionParams> sequences) = 0;
+  void kv_write(const KvWriteParams& params) { kv_write(std::span(&params, 1)); }
+  void attention(const AttentionParams& params) { attention(std::span(&params, 1)); }
   virtual void route(const RouteParams& params) = 0;
   virtual void combine_experts(const CombineExpertsParams& params) = 0;
   virtual void causal_conv(const CausalConvParams& params) = 0;

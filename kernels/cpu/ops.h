@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <deque>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/backend.h"
@@ -12,6 +13,18 @@
 #include "kernels/ops.h"
 
 namespace llmrun::kernels::cpu {
+
+// How the attention of one sequence is cut: `heads` of one key/value head and `tokens` in a task,
+// each task's keys in `splits` (1: whole) of `split_segments` segments.
+struct AttentionWork {
+  int64_t heads, parts;  // parts of a key/value head's queries
+  int64_t tokens, blocks;
+  int64_t splits, split_segments;
+  int64_t n_tasks;
+  // Where its partial results and the counters of its parts begin, when there are splits.
+  int64_t first_partial, part_floats;
+  int64_t first_counter;
+};
 
 class CpuOps final : public Ops {
  public:
@@ -33,8 +46,8 @@ class CpuOps final : public Ops {
   void scale(const ScaleParams& params) override;
   void group_dot(const GroupDotParams& params) override;
   void mix_rows(const MixRowsParams& params) override;
-  void kv_write(const KvWriteParams& params) override;
-  void attention(const AttentionParams& params) override;
+  void kv_write(std::span<const KvWriteParams> sequences) override;
+  void attention(std::span<const AttentionParams> sequences) override;
   void route(const RouteParams& params) override;
   void combine_experts(const CombineExpertsParams& params) override;
   void causal_conv(const CausalConvParams& params) override;
@@ -50,15 +63,19 @@ class CpuOps final : public Ops {
   [[nodiscard]] size_t attention_scratch(int64_t k_dim, int64_t v_dim) const;  // per thread
   [[nodiscard]] size_t thread_scratch_bytes() const;                           // all threads
   [[nodiscard]] static size_t partials_bytes(int64_t max_width);
+  // Cuts up the work of all sequences; sets up what their splits share. The number of tasks.
+  int64_t divide_attention(std::span<const AttentionParams> sequences);
+  void attend(const AttentionParams& p, const AttentionWork& work, int64_t task, uint8_t* scratch);
 
   const TargetTable& table_;
   ThreadPool& pool_;
-  MatmulObserver* observer_;  // null: none
-  Workspace activations_;     // tiles of quantised rows
-  Workspace scratch_;         // of products and attention, per thread
-  Workspace partials_;        // of attention whose keys are divided among threads
-  Workspace indices_;         // rows of expert products, grouped
-  std::deque<std::atomic<int64_t>> unfinished_;  // splits of each part of the heads
+  MatmulObserver* observer_;                   // null: none
+  Workspace activations_;                      // tiles of quantised rows
+  Workspace scratch_;                          // of products and attention, per thread
+  Workspace partials_;                         // of attention whose keys are divided among threads
+  Workspace indices_;                          // rows of expert products, grouped
+  std::vector<AttentionWork> attention_work_;  // of each sequence
+  std::deque<std::atomic<int64_t>> unfinished_;  // splits of each part of their heads
 };
 
 }  // namespace llmrun::kernels::cpu

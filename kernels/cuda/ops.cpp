@@ -182,25 +182,29 @@ void CudaOps::mix_rows(const MixRowsParams& params) {
 
 // ---- attention ---------------------------------------------------------------------------------
 
-void CudaOps::kv_write(const KvWriteParams& params) {
-  const auto* const k = upload(params.pages.k_pages.data(), params.pages.k_pages.size());
-  const auto* const v = upload(params.pages.v_pages.data(), params.pages.v_pages.size());
-  if (k == nullptr || v == nullptr) return;
-  check(launch_kv_write(params, k, v, stream_), "kv_write");
+void CudaOps::kv_write(std::span<const KvWriteParams> sequences) {
+  for (const KvWriteParams& params : sequences) {
+    const auto* const k = upload(params.pages.k_pages.data(), params.pages.k_pages.size());
+    const auto* const v = upload(params.pages.v_pages.data(), params.pages.v_pages.size());
+    if (k == nullptr || v == nullptr) return;
+    check(launch_kv_write(params, k, v, stream_), "kv_write");
+  }
 }
 
-void CudaOps::attention(const AttentionParams& params) {
-  const auto* const k = upload(params.pages.k_pages.data(), params.pages.k_pages.size());
-  const auto* const v = upload(params.pages.v_pages.data(), params.pages.v_pages.size());
-  if (k == nullptr || v == nullptr) return;
-  const int64_t floats = attention_scratch_floats(params.q.n, params.n_heads, params.v_dim);
-  float* const scratch =
-      reinterpret_cast<float*>(scratch_.get(static_cast<size_t>(floats) * sizeof(float), stream_));
-  if (scratch == nullptr && floats > 0) {
-    check(cudaErrorMemoryAllocation, "scratch of attention");
-    return;
+void CudaOps::attention(std::span<const AttentionParams> sequences) {
+  for (const AttentionParams& params : sequences) {
+    const auto* const k = upload(params.pages.k_pages.data(), params.pages.k_pages.size());
+    const auto* const v = upload(params.pages.v_pages.data(), params.pages.v_pages.size());
+    if (k == nullptr || v == nullptr) return;
+    const int64_t floats = attention_scratch_floats(params.q.n, params.n_heads, params.v_dim);
+    float* const scratch = reinterpret_cast<float*>(
+        scratch_.get(static_cast<size_t>(floats) * sizeof(float), stream_));
+    if (scratch == nullptr && floats > 0) {
+      check(cudaErrorMemoryAllocation, "scratch of attention");
+      return;
+    }
+    check(launch_attention(params, k, v, scratch, stream_), "attention");
   }
-  check(launch_attention(params, k, v, scratch, stream_), "attention");
 }
 
 // ---- experts and recurrent mixers --------------------------------------------------------------

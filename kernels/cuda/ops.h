@@ -33,8 +33,8 @@ class CudaOps final : public Ops {
   void scale(const ScaleParams& params) override;
   void group_dot(const GroupDotParams& params) override;
   void mix_rows(const MixRowsParams& params) override;
-  void kv_write(const KvWriteParams& params) override;
-  void attention(const AttentionParams& params) override;
+  void kv_write(std::span<const KvWriteParams> sequences) override;
+  void attention(std::span<const AttentionParams> sequences) override;
   void route(const RouteParams& params) override;
   void combine_experts(const CombineExpertsParams& params) override;
   void causal_conv(const CausalConvParams& params) override;

@@ -20,8 +20,12 @@ class ReferenceOps final : public Ops {
   void scale(const ScaleParams& p) override { ref::scale(p); }
   void group_dot(const GroupDotParams& p) override { ref::group_dot(p); }
   void mix_rows(const MixRowsParams& p) override { ref::mix_rows(p); }
-  void kv_write(const KvWriteParams& p) override { ref::kv_write(p); }
-  void attention(const AttentionParams& p) override { ref::attention(p); }
+  void kv_write(std::span<const KvWriteParams> sequences) override {
+    for (const KvWriteParams& p : sequences) ref::kv_write(p);
+  }
+  void attention(std::span<const AttentionParams> sequences) override {
+    for (const AttentionParams& p : sequences) ref::attention(p);
+  }
   void route(const RouteParams& p) override { ref::route(p); }
   void combine_experts(const CombineExpertsParams& p) override { ref::combine_experts(p); }
   void causal_conv(const CausalConvParams& p) override { ref::causal_conv(p); }

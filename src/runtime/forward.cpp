@@ -37,19 +37,27 @@ ConstRows normed(Pass& pass, const std::optional<Norm>& norm, Rows x, Rows buffe
   return buffer;
 }
 
-bool run_block(Pass& pass, const Mixer& mixer, ConstRows x, Rows y) {
-  return run_mixer(pass, mixer, x, y);
+bool run_block(Pass& pass, const Mixer& mixer, ConstRows x, Rows y, bool add) {
+  return run_mixer(pass, mixer, x, y, add);
 }
-bool run_block(Pass& pass, const Ffn& ffn, ConstRows x, Rows y) { return run_ffn(pass, ffn, x, y); }
+bool run_block(Pass& pass, const Ffn& ffn, ConstRows x, Rows y, bool add) {
+  return run_ffn(pass, ffn, x, y, add);
+}
 
 // x = skip * x + scale * post_norm(block(input)), or x = post_norm(x + scale * block(input))
 template <typename Block>
 void add_branch(Pass& pass, const LayerSpec& layer, const Block& block,
                 const std::optional<Norm>& post_norm, ConstRows input, Rows x) {
   const ArenaScope scope(pass.arena);
-  const Rows branch = pass.arena.rows(pass.n_tokens, x.width);
-  if (!run_block(pass, block, input, branch)) return;
   const bool norms_sum = layer.residual == Residual::kPostNorm;
+  const bool plain_sum = layer.branch_scale == 1.0F && layer.skip_scale == 1.0F;
+  if (plain_sum && (!post_norm || norms_sum) && adds_itself(block)) {
+    run_block(pass, block, input, x, true);
+    if (post_norm) apply_norm(pass, *post_norm, x, x);
+    return;
+  }
+  const Rows branch = pass.arena.rows(pass.n_tokens, x.width);
+  if (!run_block(pass, block, input, branch, false)) return;
   if (post_norm && !norms_sum) apply_norm(pass, *post_norm, branch, branch);
   pass.ops.add({.x = branch, .y = x, .x_scale = layer.branch_scale, .y_scale = layer.skip_scale});
   if (post_norm && norms_sum) apply_norm(pass, *post_norm, x, x);

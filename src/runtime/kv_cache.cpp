@@ -31,8 +31,10 @@ KvCache::KvCache(KvLayout layout, std::unique_ptr<kernels::Buffer> buffer,
       sequence.pages[group].reserve(pages_per_sequence);
     }
   }
-  k_pages_.resize(pages_per_sequence);
-  v_pages_.resize(pages_per_sequence);
+  table_pages_ = pages_per_sequence;
+  const size_t n_tables = std::min(kTables, static_cast<size_t>(max_sequences));
+  k_pages_.resize(n_tables * table_pages_);
+  v_pages_.resize(n_tables * table_pages_);
 }
 
 Result<SequenceId> KvCache::open() {
@@ -170,15 +172,17 @@ void KvCache::drop_unseen(SequenceId id) {
   }
 }
 
-kernels::PageTable KvCache::table(SequenceId id, size_t layer) {
+kernels::PageTable KvCache::table(SequenceId id, size_t layer, size_t slot) {
   const KvLayout::Layer& at = layout_.layers[layer];
   const std::vector<PageId>& pages = sequences_[static_cast<size_t>(id)].pages[at.group];
+  std::byte** const k = k_pages_.data() + slot * table_pages_;
+  std::byte** const v = v_pages_.data() + slot * table_pages_;
   for (size_t i = 0; i < pages.size(); ++i) {
     std::byte* const start = pages[i] == kNoPage ? nullptr : page(at.group, pages[i]);
-    k_pages_[i] = start == nullptr ? nullptr : start + at.k_offset;
-    v_pages_[i] = start == nullptr ? nullptr : start + at.v_offset;
+    k[i] = start == nullptr ? nullptr : start + at.k_offset;
+    v[i] = start == nullptr ? nullptr : start + at.v_offset;
   }
-  return {{k_pages_.data(), pages.size()}, {v_pages_.data(), pages.size()}};
+  return {{k, pages.size()}, {v, pages.size()}};
 }
 
 Pages KvCache::share(SequenceId id, int64_t index) {

@@ -53,8 +53,10 @@ class KvCache {
   void drop_unseen(SequenceId id);
 
   // The pages of a sequence in one layer; null where a window has left them behind. Valid until the
-  // next call.
-  kernels::PageTable table(SequenceId id, size_t layer);
+  // next call with the same slot.
+  kernels::PageTable table(SequenceId id, size_t layer, size_t slot = 0);
+  // Tables that are valid at a time: one per slot below this.
+  static constexpr size_t kTables = 16;
 
   // ---- pages kept beside the sequences
   // -----------------------------------------------------------
@@ -103,7 +105,8 @@ class KvCache {
   int64_t context_tokens_;
   std::array<Pool, kPageGroups> pools_;
   std::vector<Sequence> sequences_;
-  std::vector<std::byte*> k_pages_, v_pages_;  // what table() points to
+  size_t table_pages_;                         // of one slot
+  std::vector<std::byte*> k_pages_, v_pages_;  // what table() points to, slot after slot
 };
 
 }  // namespace llmrun::runtime

@@ -29,8 +29,8 @@ class NullOps final : public kernels::Ops {
   void scale(const kernels::ScaleParams&) override {}
   void group_dot(const kernels::GroupDotParams&) override {}
   void mix_rows(const kernels::MixRowsParams&) override {}
-  void kv_write(const kernels::KvWriteParams&) override {}
-  void attention(const kernels::AttentionParams&) override {}
+  void kv_write(std::span<const kernels::KvWriteParams>) override {}
+  void attention(std::span<const kernels::AttentionParams>) override {}
   void route(const kernels::RouteParams&) override {}
   void combine_experts(const kernels::CombineExpertsParams&) override {}
   void causal_conv(const kernels::CausalConvParams&) override {}

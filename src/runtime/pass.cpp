@@ -1,6 +1,7 @@
 // Steps that several blocks of a forward pass take.
 #include "runtime/pass.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -15,7 +16,8 @@ void project(Pass& pass, ConstRows x, std::initializer_list<Product> products) {
                     .bias = pass.weights.vector(linear.bias),
                     .scale = pass.weights.vector(linear.scale),
                     .y = product.y.data,
-                    .y_stride = product.y.stride};
+                    .y_stride = product.y.stride,
+                    .accumulate = product.add};
   }
   pass.ops.matmul({.x = x, .outputs = {outputs.data(), n}});
   if (!pass.weights.adapters().any()) return;
@@ -50,6 +52,42 @@ void convolve(Pass& pass, const Convolution& conv, int64_t first_channel, bool s
                           .silu = silu,
                           .state = pass.states->window(chunk.sequence, pass.layer) + first_channel,
                           .state_stride = shape.window_width});
+  }
+}
+
+void attend(Pass& pass, const kernels::KvWriteParams& write,
+            const kernels::AttentionParams& attention) {
+  std::array<kernels::KvWriteParams, KvCache::kTables> writes;
+  std::array<kernels::AttentionParams, KvCache::kTables> attentions;
+  for (size_t first = 0; first < pass.chunks.size(); first += KvCache::kTables) {
+    const size_t n = std::min(KvCache::kTables, pass.chunks.size() - first);
+    for (size_t i = 0; i < n; ++i) {
+      const PassChunk& chunk = pass.chunks[first + i];
+      kernels::KvWriteParams& w = writes[i];
+      w = write;
+      w.k = slice(write.k, chunk.first_row, chunk.n_rows);
+      if (write.v.data != nullptr) w.v = slice(write.v, chunk.first_row, chunk.n_rows);
+      w.k_type = pass.k_type;
+      w.v_type = pass.v_type;
+      w.pages = pass.cache->table(chunk.sequence, pass.layer, i);
+      w.first_position = chunk.first_position;
+      kernels::AttentionParams& a = attentions[i];
+      a = attention;
+      a.q = slice(attention.q, chunk.first_row, chunk.n_rows);
+      a.y = slice(attention.y, chunk.first_row, chunk.n_rows);
+      a.n_kv_heads = w.n_kv_heads;
+      a.k_dim = w.k_dim;
+      a.v_dim = w.v_dim;
+      a.k_type = w.k_type;
+      a.v_type = w.v_type;
+      a.v_in_k = w.v.data == nullptr;
+      a.pages = w.pages;
+      a.first_position = chunk.first_position;
+      a.n_keys = chunk.first_position + chunk.n_rows;
+      a.causal = pass.spec.causal;
+    }
+    pass.ops.kv_write(std::span(writes).first(n));
+    pass.ops.attention(std::span(attentions).first(n));
   }
 }
 

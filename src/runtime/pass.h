@@ -69,6 +69,9 @@ struct Pass {
 inline Rows slice(const Rows& rows, int64_t first, int64_t n) {
   return {rows.data + first * rows.stride, n, rows.width, rows.stride};
 }
+inline ConstRows slice(const ConstRows& rows, int64_t first, int64_t n) {
+  return {rows.data + first * rows.stride, n, rows.width, rows.stride};
+}
 // Columns [first, first + width) of `rows`.
 inline Rows columns(const Rows& rows, int64_t first, int64_t width) {
   return {rows.data + first, rows.n, width, rows.stride};
@@ -84,8 +87,9 @@ inline Rows split_heads(const Rows& rows, int64_t n, int64_t first, int64_t widt
 struct Product {
   const Linear& linear;
   Rows y;
+  bool add = false;
 };
-// y = linear(x) for up to four linears that read the same x.
+// y = linear(x), or y += linear(x), for up to four linears that read the same x.
 void project(Pass& pass, ConstRows x, std::initializer_list<Product> products);
 // What adapters add to a product that was computed: y += …
 void add_low_rank(Pass& pass, const TensorDecl& weight, ConstRows x, Rows y);
@@ -122,6 +126,10 @@ void apply_gate(Pass& pass, const OutputGate& gate, ConstRows x, Rows heads);
 void apply_factors(Pass& pass, const TensorDecl& factors, Rows y);
 void apply_divisors(Pass& pass, const TensorDecl& divisors, Rows y);
 
+// Writes the keys and values of every sequence, then lets its queries look at them. The parameters
+// are those of the whole batch; what differs from sequence to sequence is filled in here.
+void attend(Pass& pass, const kernels::KvWriteParams& write,
+            const kernels::AttentionParams& attention);
 // y = linear(x), with the parts of every group gathered: part i gets y[i].width / n_groups columns
 // of each group.
 void project_grouped(Pass& pass, const GroupedLinear& grouped, ConstRows x,
@@ -131,22 +139,26 @@ void project_grouped(Pass& pass, const GroupedLinear& grouped, ConstRows x,
 void convolve(Pass& pass, const Convolution& conv, int64_t first_channel, bool silu, Rows x,
               Rows y);
 
-// ---- blocks: y = block(x) ----------------------------------------------------------------------
+// ---- blocks: y = block(x), or with `add` y += block(x) -----------------------------------------
 
-void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y);
-void run_latent_attention(Pass& pass, const LatentAttention& mixer, ConstRows x, Rows y);
+void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y, bool add);
+void run_latent_attention(Pass& pass, const LatentAttention& mixer, ConstRows x, Rows y, bool add);
 void run_short_conv(Pass& pass, const ShortConv& mixer, ConstRows x, Rows y);
 void run_state_space(Pass& pass, const StateSpace& mixer, ConstRows x, Rows y);
 void run_lightning_attention(Pass& pass, const LightningAttention& mixer, ConstRows x, Rows y);
 void run_delta_net(Pass& pass, const DeltaNet& mixer, ConstRows x, Rows y);
 // What the layer begins with: adds to each of the n_streams of x, [n_tokens, n_streams * d_model].
 void add_ngram_embedding(Pass& pass, const NgramEmbedding& ngram, Rows x);
-void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y);
+void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y, bool add);
 void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y);
 
-// The block that a layer has; false: it has none.
-bool run_mixer(Pass& pass, const Mixer& mixer, ConstRows x, Rows y);
-bool run_ffn(Pass& pass, const Ffn& ffn, ConstRows x, Rows y);
+// The block that a layer has; false: it has none. `add` is only for blocks that adds_itself().
+bool run_mixer(Pass& pass, const Mixer& mixer, ConstRows x, Rows y, bool add = false);
+bool run_ffn(Pass& pass, const Ffn& ffn, ConstRows x, Rows y, bool add = false);
+// Whether the block ends in one product, which can add to the residual stream itself. The bits are
+// those of a sum made afterwards.
+bool adds_itself(const Mixer& mixer);
+bool adds_itself(const Ffn& ffn);
 
 // ---- other residual streams: all layers; x is the embedding, then what the head reads ----------
 

@@ -14,40 +14,6 @@ void normalise_heads(Pass& pass, const Attention& mixer, Rows q, Rows k) {
   if (mixer.k_norm) apply_norm(pass, *mixer.k_norm, k, k);
 }
 
-// Writes the keys and values of every sequence, then lets its queries look at them.
-void attend(Pass& pass, const Attention& mixer, Rows q, Rows k, Rows v, Rows heads) {
-  for (const PassChunk& chunk : pass.chunks) {
-    const kernels::PageTable pages = pass.cache->table(chunk.sequence, pass.layer);
-    pass.ops.kv_write({.k = slice(k, chunk.first_row, chunk.n_rows),
-                       .v = slice(v, chunk.first_row, chunk.n_rows),
-                       .n_kv_heads = mixer.n_kv_heads,
-                       .k_dim = mixer.k_dim,
-                       .v_dim = mixer.v_dim,
-                       .k_type = pass.k_type,
-                       .v_type = pass.v_type,
-                       .pages = pages,
-                       .first_position = chunk.first_position});
-    pass.ops.attention({.q = slice(q, chunk.first_row, chunk.n_rows),
-                        .y = slice(heads, chunk.first_row, chunk.n_rows),
-                        .n_heads = mixer.n_heads,
-                        .n_kv_heads = mixer.n_kv_heads,
-                        .k_dim = mixer.k_dim,
-                        .v_dim = mixer.v_dim,
-                        .k_type = pass.k_type,
-                        .v_type = pass.v_type,
-                        .pages = pages,
-                        .first_position = chunk.first_position,
-                        .n_keys = chunk.first_position + chunk.n_rows,
-                        .causal = pass.spec.causal,
-                        .window = mixer.window,
-                        .chunk = mixer.chunk,
-                        .scale = mixer.scale,
-                        .soft_cap = mixer.soft_cap,
-                        .alibi_slopes = pass.slopes[pass.layer],
-                        .sinks = pass.weights.vector(mixer.sinks)});
-  }
-}
-
 // Queries, keys and values; the gate too, when every head's query comes with one.
 void project_heads(Pass& pass, const Attention& mixer, ConstRows x, Rows q, Rows k, Rows v,
                    Rows gate) {
@@ -61,7 +27,7 @@ void project_heads(Pass& pass, const Attention& mixer, ConstRows x, Rows q, Rows
 
 }  // namespace
 
-void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y) {
+void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y, bool add) {
   const ArenaScope scope(pass.arena);
   const Rows q = pass.arena.rows(pass.n_tokens, mixer.n_heads * mixer.k_dim);
   const Rows gate =
@@ -79,10 +45,21 @@ void run_attention(Pass& pass, const Attention& mixer, ConstRows x, Rows y) {
   apply_factors(pass, mixer.query_gains, q);
   apply_temperature(pass, mixer.temperature, q);
 
-  attend(pass, mixer, q, k, v, heads);
+  attend(
+      pass,
+      {.k = k, .v = v, .n_kv_heads = mixer.n_kv_heads, .k_dim = mixer.k_dim, .v_dim = mixer.v_dim},
+      {.q = q,
+       .y = heads,
+       .n_heads = mixer.n_heads,
+       .window = mixer.window,
+       .chunk = mixer.chunk,
+       .scale = mixer.scale,
+       .soft_cap = mixer.soft_cap,
+       .alibi_slopes = pass.slopes[pass.layer],
+       .sinks = pass.weights.vector(mixer.sinks)});
   if (mixer.gate) apply_gate(pass, *mixer.gate, x, heads);
   if (mixer.gate_in_q) gate_rows(pass, Activation::kSigmoid, gate, heads);
-  project(pass, heads, {{mixer.out, y}});
+  project(pass, heads, {{mixer.out, y, add}});
   if (mixer.out_scale != 1.0F) pass.ops.scale({.x = y, .factor = mixer.out_scale});
 }
 

@@ -4,7 +4,7 @@
 
 namespace llmrun::runtime {
 
-void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y) {
+void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y, bool add) {
   kernels::GatedActivationParams act = gated_form(ffn);
   if (!ffn.up.declared()) {
     act.gate = x;
@@ -26,7 +26,7 @@ void run_dense_ffn(Pass& pass, const DenseFfn& ffn, ConstRows x, Rows y) {
   }
   pass.ops.gated_activation(act);
   apply_divisors(pass, ffn.hidden_divisors, up);
-  project(pass, up, {{ffn.down, y}});
+  project(pass, up, {{ffn.down, y, add}});
 }
 
 }  // namespace llmrun::runtime

@@ -32,33 +32,13 @@ Rows project_latent(Pass& pass, const LatentAttention& mixer, ConstRows x) {
 void attend(Pass& pass, const LatentAttention& mixer, Rows q, Rows k, Rows v, Rows heads) {
   const KvShape shape = kv_shape(pass.spec.layers[pass.layer]);
   const bool in_k = shape.v_dim == 0;  // the values are the first kv_rank dims of the keys
-  const int64_t v_dim = in_k ? mixer.kv_rank : shape.v_dim;
-  for (const PassChunk& chunk : pass.chunks) {
-    const kernels::PageTable pages = pass.cache->table(chunk.sequence, pass.layer);
-    pass.ops.kv_write({.k = slice(k, chunk.first_row, chunk.n_rows),
-                       .v = in_k ? ConstRows() : slice(v, chunk.first_row, chunk.n_rows),
-                       .n_kv_heads = shape.n_kv_heads,
-                       .k_dim = shape.k_dim,
-                       .v_dim = v_dim,
-                       .k_type = pass.k_type,
-                       .v_type = pass.v_type,
-                       .pages = pages,
-                       .first_position = chunk.first_position});
-    pass.ops.attention({.q = slice(q, chunk.first_row, chunk.n_rows),
-                        .y = slice(heads, chunk.first_row, chunk.n_rows),
-                        .n_heads = mixer.n_heads,
-                        .n_kv_heads = shape.n_kv_heads,
-                        .k_dim = shape.k_dim,
-                        .v_dim = v_dim,
-                        .k_type = pass.k_type,
-                        .v_type = pass.v_type,
-                        .v_in_k = in_k,
-                        .pages = pages,
-                        .first_position = chunk.first_position,
-                        .n_keys = chunk.first_position + chunk.n_rows,
-                        .causal = pass.spec.causal,
-                        .scale = mixer.scale});
-  }
+  runtime::attend(pass,
+                  {.k = k,
+                   .v = in_k ? ConstRows() : ConstRows(v),
+                   .n_kv_heads = shape.n_kv_heads,
+                   .k_dim = shape.k_dim,
+                   .v_dim = in_k ? mixer.kv_rank : shape.v_dim},
+                  {.q = q, .y = heads, .n_heads = mixer.n_heads, .scale = mixer.scale});
 }
 
 // The key product is moved to the query: (W_k c) . q = c . (W_k^T q); the value product is applied
@@ -108,7 +88,7 @@ void run_expanded(Pass& pass, const LatentAttention& mixer, Rows q, Rows latent,
 
 }  // namespace
 
-void run_latent_attention(Pass& pass, const LatentAttention& mixer, ConstRows x, Rows y) {
+void run_latent_attention(Pass& pass, const LatentAttention& mixer, ConstRows x, Rows y, bool add) {
   const ArenaScope scope(pass.arena);
   const Rows q = project_queries(pass, mixer, x);
   const Rows latent = project_latent(pass, mixer, x);
@@ -121,7 +101,7 @@ void run_latent_attention(Pass& pass, const LatentAttention& mixer, ConstRows x,
     run_expanded(pass, mixer, q, latent, heads);
   }
   if (mixer.gate) apply_gate(pass, *mixer.gate, x, heads);
-  project(pass, heads, {{mixer.out, y}});
+  project(pass, heads, {{mixer.out, y, add}});
 }
 
 }  // namespace llmrun::runtime

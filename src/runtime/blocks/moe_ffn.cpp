@@ -167,7 +167,7 @@ void add_chunks(Pass& pass, const ChunkExperts& chunks, Rows logits, Rows y) {
 void add_shared(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
   const ArenaScope scope(pass.arena);
   const Rows shared = pass.arena.rows(x.n, y.width);
-  run_dense_ffn(pass, *ffn.shared, x, shared);
+  run_dense_ffn(pass, *ffn.shared, x, shared, false);
   if (ffn.shared_gate.declared()) {
     const Rows gate = pass.arena.rows(x.n, 1);
     project(pass, x, {{ffn.shared_gate, gate}});

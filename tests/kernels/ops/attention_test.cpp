@@ -44,46 +44,59 @@ class Sequence {
     }
   }
 
-  // Writes and attends in pieces of `piece` tokens.
-  std::vector<float> run(Ops& ops, int64_t piece) {
-    std::vector<float> y(static_cast<size_t>(n_ * shape_.n_heads * shape_.v_dim), NAN);
-    for (int64_t first = 0; first < n_; first += piece) {
-      const int64_t n = std::min(piece, n_ - first);
-      KvWriteParams w;
-      w.k = at(k_, shape_.n_kv_heads * shape_.k_dim, first, n);
-      if (!shape_.v_in_k) w.v = at(v_, shape_.n_kv_heads * shape_.v_dim, first, n);
-      w.n_kv_heads = shape_.n_kv_heads;
-      w.k_dim = shape_.k_dim;
-      w.v_dim = shape_.v_dim;
-      w.k_type = shape_.k_type;
-      w.v_type = shape_.v_type;
-      w.pages = {pages_k_, pages_v_};
-      w.first_position = first;
-      ops.kv_write(w);
-      AttentionParams p;
-      p.q = at(q_, shape_.n_heads * shape_.k_dim, first, n);
-      p.y = Rows{y.data() + first * shape_.n_heads * shape_.v_dim, n, shape_.n_heads * shape_.v_dim,
-                 shape_.n_heads * shape_.v_dim};
-      p.n_heads = shape_.n_heads;
-      p.n_kv_heads = shape_.n_kv_heads;
-      p.k_dim = shape_.k_dim;
-      p.v_dim = shape_.v_dim;
-      p.k_type = shape_.k_type;
-      p.v_type = shape_.v_type;
-      p.v_in_k = shape_.v_in_k;
-      p.pages = w.pages;
-      p.first_position = first;
-      p.n_keys = first + n;
-      p.causal = shape_.causal;
-      p.window = shape_.window;
-      p.chunk = shape_.chunk;
-      p.scale = 1.0F / std::sqrt(static_cast<float>(shape_.k_dim));
-      p.soft_cap = shape_.soft_cap;
-      if (shape_.alibi) p.alibi_slopes = slopes_.data();
-      if (shape_.sinks) p.sinks = sinks_.data();
-      ops.attention(p);
+  // Writes and attends in pieces of `piece` tokens, from token `alone` on one by one.
+  std::vector<float> run(Ops& ops, int64_t piece, int64_t alone = INT64_MAX) {
+    std::vector<float> y = output();
+    for (int64_t first = 0; first < n_;) {
+      const int64_t n = first >= alone ? 1 : std::min({piece, n_ - first, alone - first});
+      ops.kv_write(write_params(first, n));
+      ops.attention(attention_params(first, n, y));
+      first += n;
     }
     return y;
+  }
+
+  [[nodiscard]] int64_t size() const { return n_; }
+  [[nodiscard]] std::vector<float> output() const {
+    return std::vector<float>(static_cast<size_t>(n_ * shape_.n_heads * shape_.v_dim), NAN);
+  }
+  [[nodiscard]] KvWriteParams write_params(int64_t first, int64_t n) const {
+    KvWriteParams w;
+    w.k = at(k_, shape_.n_kv_heads * shape_.k_dim, first, n);
+    if (!shape_.v_in_k) w.v = at(v_, shape_.n_kv_heads * shape_.v_dim, first, n);
+    w.n_kv_heads = shape_.n_kv_heads;
+    w.k_dim = shape_.k_dim;
+    w.v_dim = shape_.v_dim;
+    w.k_type = shape_.k_type;
+    w.v_type = shape_.v_type;
+    w.pages = {pages_k_, pages_v_};
+    w.first_position = first;
+    return w;
+  }
+  [[nodiscard]] AttentionParams attention_params(int64_t first, int64_t n,
+                                                 std::vector<float>& y) const {
+    AttentionParams p;
+    p.q = at(q_, shape_.n_heads * shape_.k_dim, first, n);
+    p.y = Rows{y.data() + first * shape_.n_heads * shape_.v_dim, n, shape_.n_heads * shape_.v_dim,
+               shape_.n_heads * shape_.v_dim};
+    p.n_heads = shape_.n_heads;
+    p.n_kv_heads = shape_.n_kv_heads;
+    p.k_dim = shape_.k_dim;
+    p.v_dim = shape_.v_dim;
+    p.k_type = shape_.k_type;
+    p.v_type = shape_.v_type;
+    p.v_in_k = shape_.v_in_k;
+    p.pages = {pages_k_, pages_v_};
+    p.first_position = first;
+    p.n_keys = first + n;
+    p.causal = shape_.causal;
+    p.window = shape_.window;
+    p.chunk = shape_.chunk;
+    p.scale = 1.0F / std::sqrt(static_cast<float>(shape_.k_dim));
+    p.soft_cap = shape_.soft_cap;
+    if (shape_.alibi) p.alibi_slopes = slopes_.data();
+    if (shape_.sinks) p.sinks = sinks_.data();
+    return p;
   }
 
  private:
@@ -168,7 +181,8 @@ TEST_P(Attention, IsTheSameForAnyChunkingAndThreads) {
   }
 }
 
-// Beyond the segments whose partial results are merged (1024 keys).
+// Beyond the segments (of 256 keys and more) whose partial results are merged, by one task or, for
+// single tokens, by many.
 TEST_P(Attention, LongContexts) {
   Random random(3);
   Shape shape;
@@ -180,8 +194,42 @@ TEST_P(Attention, LongContexts) {
     Sequence sequence(shape, 2500, random);
     const auto got = sequence.run(backend(1)->ops(), 2500);
     EXPECT_TRUE(same_bits(got, sequence.run(backend(3)->ops(), 700)));
+    EXPECT_TRUE(same_bits(got, sequence.run(backend(2)->ops(), 1030, 2300)));
     const auto want = sequence.run(make_reference_backend()->ops(), 2500);
     expect_near(got, want);
+  }
+  // So long that segments double, for a query in the middle of a prompt.
+  shape.window = 0;
+  Sequence sequence(shape, 8300, random);
+  const auto got = sequence.run(backend(2)->ops(), 8300);
+  EXPECT_TRUE(same_bits(got, sequence.run(backend(3)->ops(), 8150, 8150)));
+}
+
+// Prompts and single tokens of sequences of all lengths in one call.
+TEST_P(Attention, SequencesTogetherAreAsAlone) {
+  Random random(5);
+  const auto cpu = backend(3);
+  for (const Shape& shape : shapes()) {
+    if (!shape.causal) continue;
+    std::vector<Sequence> sequences;
+    for (const int64_t n : {1, 700, 33, 2, 450}) sequences.emplace_back(shape, n, random);
+    std::vector<std::vector<float>> together;
+    std::vector<KvWriteParams> writes;
+    std::vector<AttentionParams> attentions;
+    for (Sequence& sequence : sequences) together.push_back(sequence.run(cpu->ops(), 100));
+    const auto alone = together;
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const int64_t n = i % 2 == 0 ? 1 : std::min<int64_t>(sequences[i].size(), 40);
+      const int64_t first = sequences[i].size() - n;
+      writes.push_back(sequences[i].write_params(first, n));
+      attentions.push_back(sequences[i].attention_params(first, n, together[i]));
+      const auto written = static_cast<std::ptrdiff_t>(first * shape.n_heads * shape.v_dim);
+      std::fill(together[i].begin() + written, together[i].end(), NAN);
+    }
+    cpu->ops().kv_write(writes);
+    cpu->ops().attention(attentions);
+    for (size_t i = 0; i < sequences.size(); ++i)
+      EXPECT_TRUE(same_bits(together[i], alone[i])) << i;
   }
 }
 
