@@ -13,7 +13,7 @@ struct Simd {
   static constexpr int kLanes = 16;
   static constexpr int kTileTokens = 8;
   static constexpr int kDotRows = 4, kDotTokens = 4;
-  static constexpr int kDirectTokens = 4;
+  static constexpr int kDirectTokens = 8;
   static constexpr bool kAnyUnsigned = true;
   using Words = __m512i;
   using Floats = __m512;

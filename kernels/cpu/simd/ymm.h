@@ -18,7 +18,7 @@ struct Ymm {
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 4;  // tokens per register tile of the block product
   static constexpr int kDotRows = 3, kDotTokens = 4;  // register tile of the float product
-  static constexpr int kDirectTokens = 2;             // tokens that need no panel: 1, 2 or 4
+  static constexpr int kDirectTokens = 2;             // tokens that need no panel: 1, 2, 4 or 8
   using Words = __m256i;
   using Floats = __m256;
 
