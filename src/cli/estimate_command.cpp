@@ -7,10 +7,10 @@
 #include "cli/estimate_formula.h"
 #include "cli/estimate_gpu.h"
 #include "cli/json.h"
+#include "cli/memory_plan_report.h"
 #include "cli/model_argument.h"
 #include "cli/output.h"
 #include "cli/text_layout.h"
-#include "llmrun/model_info.h"
 
 namespace llmrun::cli {
 namespace {
@@ -24,16 +24,20 @@ class EstimateCommand : public Command {
   EstimateCommand() {
     description =
         "For a number of parameters: M = P * 4 bytes * 1.2 / (32 / Q), with P parameters of Q bits "
-        "each. For a model file: the exact plan by component, the one the loader allocates.";
+        "each. For a model: the exact plan by component, the one the loader allocates. Of a model "
+        "that is not on this machine only the header is read, a few MB, before any download.";
     options.add_model_argument(&model_).required = false;
     options.start_group("Rule of thumb");
     add_count_option();
     add_bits_option();
     options.add_switch("table", 0, "a table of common sizes at 4, 8 and 16 bits", &table_);
-    options.start_group("Plan of a file");
+    options.start_group("Plan of a model");
     context_.add_to(options);
     options.add_integer("parallel", 0, "N", "conversations at the same time (default: 1)",
                         &context_.context.max_sequences, {1, 4096});
+    options.add_switch("all-quants", 0, "a table of all that a Hugging Face repository has",
+                       &all_quants_);
+    source_.add_to(options);
     options.start_group("Plan for a GPU");
     gpu_.add_to(options);
     options.start_group("Options");
@@ -41,7 +45,8 @@ class EstimateCommand : public Command {
     add_json_option();
     examples = {{"llmrun estimate --params 7B --bits 4", "4.2 GB, and how that comes about"},
                 {"llmrun estimate --params 7B --fits 8GiB", "how many bits a weight may have"},
-                {"llmrun estimate smollm2:135m --ctx 4096 --kv-type int8", "the plan of a file"},
+                {"llmrun estimate smollm2:135m --ctx 4096 --kv-type int8", "the plan of a model"},
+                {"llmrun estimate hf:USER/REPO --all-quants", "which of its files fits here"},
                 {"llmrun estimate smollm2:135m --gpu rtx4090", "what of it fits on a card"}};
   }
 
@@ -49,7 +54,7 @@ class EstimateCommand : public Command {
     LLMRUN_TRY(check());
     LLMRUN_ASSIGN(const bool for_gpu, gpu_.wanted(options));
     if (for_gpu) return estimate_on_gpu();
-    if (!model_.empty()) return estimate_file();
+    if (!model_.empty()) return estimate_model();
     if (table_) return print_table();
     if (!parameters_) return print_largest();
     if (fits_) return print_fitting();
@@ -85,19 +90,21 @@ class EstimateCommand : public Command {
 
   // An option that would have no effect is an error.
   [[nodiscard]] Result<void> check() const {
-    for (const char* name : {"ctx", "parallel", "batch", "kv-type", "k-type", "v-type"}) {
+    for (const char* name : {"ctx", "parallel", "batch", "kv-type", "k-type", "v-type",
+                             "all-quants", "offline", "insecure"}) {
       if (model_.empty() && options.given(name)) {
         return make_error(ErrorCode::kUsage,
-                          "--{} has no effect without MODEL: the rule of thumb knows no context",
+                          "--{} has no effect without MODEL: the rule of thumb knows only numbers",
                           name);
       }
     }
     for (const char* name : {"params", "bits", "table"}) {
       if (!model_.empty() && options.given(name)) {
-        return make_error(ErrorCode::kUsage,
-                          "--{} has no effect on a file, which says that itself; give either MODEL "
-                          "or --params",
-                          name);
+        return make_error(
+            ErrorCode::kUsage,
+            "--{} has no effect on a model, which says that itself; give either MODEL "
+            "or --params",
+            name);
       }
     }
     if (table_ && (parameters_ || bits_ || fits_)) {
@@ -233,40 +240,9 @@ class EstimateCommand : public Command {
     return print_gpu_estimate(path, context_.context, gpu_.request, json);
   }
 
-  Result<void> estimate_file() {
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
-    LLMRUN_ASSIGN(const MemoryEstimate plan, estimate_memory(path, context_.context));
-    const uint64_t limit = fits_.value_or(plan.available_bytes);
-    const bool fits = plan.total_bytes <= limit;
-    if (json) {
-      Json out = {{"model", path.string()},
-                  {"context_tokens", plan.context_tokens},
-                  {"components", Json::array()}};
-      for (const MemoryItem& item : plan.items) {
-        out["components"].push_back(
-            {{"component", item.component}, {"bytes", item.bytes}, {"detail", item.detail}});
-      }
-      out["total_bytes"] = plan.total_bytes;
-      out["available_bytes"] = plan.available_bytes;
-      if (fits_) out["fits_bytes"] = *fits_;
-      out["fits"] = fits;
-      print_json_text(to_text(out, 2), to_text(out));
-      return {};
-    }
-    TextTable table;
-    table.add_column("component");
-    table.add_column("memory", Align::kRight);
-    table.add_column("detail");
-    for (const MemoryItem& item : plan.items) {
-      table.add_row({item.component, format_bytes(item.bytes), item.detail});
-    }
-    table.add_row({"total", format_bytes(plan.total_bytes),
-                   fmt::format("{} bytes, {} tokens of context, {} at a time", plan.total_bytes,
-                               plan.context_tokens, context_.context.max_sequences)});
-    print("{}\n{}: {} {} {}\n", table.text(), path.filename().string(),
-          fits ? "fits into" : "does not fit into", format_bytes(limit),
-          fits_ ? "" : "that are free on this machine");
-    return {};
+  Result<void> estimate_model() {
+    return report_memory_plan(
+        {model_, context_.context, fits_, all_quants_, json, source_.value()});
   }
 
   std::string model_;
@@ -275,7 +251,8 @@ class EstimateCommand : public Command {
   std::optional<double> parameters_;
   std::optional<double> bits_;
   std::optional<uint64_t> fits_;
-  bool table_ = false;
+  SourceFlags source_;
+  bool table_ = false, all_quants_ = false;
 };
 
 }  // namespace

@@ -46,6 +46,15 @@ Result<AdapterOption> parse_adapter(std::string_view text) {
   return adapter;
 }
 
+void SourceFlags::add_to(OptionTable& options) {
+  options.add_switch("offline", 0, "ask nothing over the network", &offline);
+  options.add_switch("insecure", 0, "allow plain http to other machines", &insecure);
+}
+
+store::SourceOptions SourceFlags::value() const {
+  return {.offline = offline, .insecure = insecure};
+}
+
 void add_rope_options(OptionTable& options, RopeOverride* rope) {
   options.add_choice("rope-scaling", 0, {"none", "linear", "yarn"},
                      "how positions are scaled (default: as the model says)", &rope->scaling);

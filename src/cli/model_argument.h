@@ -8,6 +8,7 @@
 #include "llmrun/model.h"
 #include "llmrun/model_info.h"
 #include "store/model_layers.h"
+#include "store/source.h"
 
 namespace llmrun::cli {
 
@@ -17,6 +18,12 @@ Result<std::filesystem::path> find_model(const std::string& name);
 
 // FILE or FILE:SCALE; a file whose name has the colon goes first.
 Result<AdapterOption> parse_adapter(std::string_view text);
+// --offline and --insecure: what may be asked over the network.
+struct SourceFlags {
+  bool offline = false, insecure = false;
+  void add_to(OptionTable& options);
+  [[nodiscard]] store::SourceOptions value() const;
+};
 
 // --rope-scaling, --rope-factor, --rope-base, --rope-original-context.
 void add_rope_options(OptionTable& options, RopeOverride* rope);

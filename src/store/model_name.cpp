@@ -103,7 +103,8 @@ Result<ModelName> parse_model_name(std::string_view text) {
     if (more) name.host = rest;
   }
   const bool scheme_without_host = scheme_end != std::string_view::npos && !more;
-  if (scheme_without_host || !is_valid(name)) {
+  const bool is_of_the_hub = equal_without_case(text.substr(0, 3), "hf:");  // hf_name.h
+  if (scheme_without_host || is_of_the_hub || !is_valid(name)) {
     return make_error(ErrorCode::kUsage,
                       "\"{}\" is not a model name; write it like smollm2:135m or "
                       "host/namespace/model:tag, or give the path of a GGUF file",

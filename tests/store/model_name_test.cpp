@@ -61,13 +61,14 @@ TEST(ModelName, LettersAreKeptAndComparedWithoutCase) {
 
 TEST(ModelName, RefusesWhatCouldLeaveTheStore) {
   for (const char* text :
-       {"",           ":",           "a:",        ":b",        "..",          "../x",
-        "a:../b",     "-a",          ".a",        "a b",       "a\nb",        "a:b:c d",
-        "\xc3\xa4",   "/",           "/a",        "a/",        "a//b",        "h//n/m",
-        "/n/m",       "h/n.s/m",     "a.b/m",     "h/../m",    "h/n/..",      "h/n/m:..",
-        "a/b/c/d",    "x://h/n/m",   "://h/n/m",  "https://m", "https://n/m", "file:///etc/passwd",
-        "m@x",        "m@sha256:00", "h:1/n:2/m", "h/n/m:a/b", "a\\b",        "~/m",
-        "C:\\m.gguf", "h/n/m:t:u"}) {
+       {"",          ":",           "a:",        ":b",          "..",
+        "../x",      "a:../b",      "-a",        ".a",          "a b",
+        "a\nb",      "a:b:c d",     "\xc3\xa4",  "/",           "/a",
+        "a/",        "a//b",        "h//n/m",    "/n/m",        "h/n.s/m",
+        "a.b/m",     "h/../m",      "h/n/..",    "h/n/m:..",    "a/b/c/d",
+        "x://h/n/m", "://h/n/m",    "https://m", "https://n/m", "file:///etc/passwd",
+        "m@x",       "m@sha256:00", "h:1/n:2/m", "hf:u/r",      "HF:u/r/m.gguf",
+        "h/n/m:a/b", "a\\b",        "~/m",       "C:\\m.gguf",  "h/n/m:t:u"}) {
     const auto name = parse_model_name(text);
     ASSERT_FALSE(name) << text << " is " << name->path();
     EXPECT_EQ(name.error().code, ErrorCode::kUsage);

@@ -1,0 +1,226 @@
+// The plan of a model, here or at a server; see memory_plan_report.h.
+#include "cli/memory_plan_report.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/json.h"
+#include "cli/output.h"
+#include "cli/text_layout.h"
+#include "llmrun/model_info.h"
+#include "store/remote_header.h"
+#include "store/resolver.h"
+
+namespace llmrun::cli {
+namespace {
+
+// What is known about where the model's bytes are.
+struct Subject {
+  std::string name;                           // as it is shown
+  std::optional<store::RemoteModel> remote;   // not on this machine, or compared with others
+  std::optional<store::RemoteHeader> header;  // read over the network
+  uint64_t file_bytes = 0;                    // of all its files
+};
+
+// Another quantisation: its weights are its files, the rest is as in the plan that was made.
+struct Choice {
+  store::RemoteChoice offer;
+  uint64_t total_bytes = 0;
+  bool fits = false;
+  bool is_exact = false;  // the plan was made from this one's header
+};
+
+std::vector<Choice> compare_choices(const Subject& subject, const MemoryEstimate& plan,
+                                    uint64_t limit) {
+  std::vector<Choice> choices;
+  for (const store::RemoteChoice& offer : subject.remote->choices) {
+    Choice choice{offer, plan.total_bytes - subject.file_bytes + offer.bytes};
+    choice.is_exact = offer.name == subject.remote->name;
+    if (choice.is_exact) choice.total_bytes = plan.total_bytes;
+    choice.fits = choice.total_bytes <= limit;
+    choices.push_back(std::move(choice));
+  }
+  std::stable_sort(choices.begin(), choices.end(),
+                   [](const Choice& a, const Choice& b) { return a.offer.bytes < b.offer.bytes; });
+  return choices;
+}
+
+const Choice* largest_that_fits(const std::vector<Choice>& choices) {
+  const Choice* best = nullptr;
+  for (const Choice& choice : choices) {
+    if (choice.fits && (best == nullptr || choice.offer.bytes > best->offer.bytes)) best = &choice;
+  }
+  return best;
+}
+
+Json choices_json(const std::vector<Choice>& choices) {
+  Json out = Json::array();
+  for (const Choice& choice : choices) {
+    out.push_back({{"name", choice.offer.name},
+                   {"quant", choice.offer.quant},
+                   {"files", choice.offer.n_files},
+                   {"download_bytes", choice.offer.bytes},
+                   {"total_bytes", choice.total_bytes},
+                   {"exact", choice.is_exact},
+                   {"fits", choice.fits}});
+  }
+  return out;
+}
+
+void print_choices(const std::vector<Choice>& choices, const std::string& planned) {
+  TextTable table;
+  table.add_column("NAME");
+  table.add_column("FILES", Align::kRight);
+  table.add_column("DOWNLOAD", Align::kRight);
+  table.add_column("MEMORY", Align::kRight);
+  table.add_column("FITS");
+  for (const Choice& choice : choices) {
+    table.add_row({safe_for_terminal(choice.offer.name), fmt::format("{}", choice.offer.n_files),
+                   format_bytes_decimal(choice.offer.bytes),
+                   (choice.is_exact ? "" : "~") + format_bytes(choice.total_bytes),
+                   choice.fits ? "yes" : "no"});
+  }
+  print(
+      "\n{}\n~: the size of its files, and cache and buffers as {} has them; only the header of "
+      "that one was read.\n",
+      table.text(), safe_for_terminal(planned));
+  const Choice* best = largest_that_fits(choices);
+  if (best == nullptr) {
+    print("None fits.\n");
+  } else {
+    print("The largest that fits: {}\n", safe_for_terminal(best->offer.name));
+  }
+}
+
+class Report {
+ public:
+  Report(const PlanRequest& request, Subject subject, MemoryEstimate plan)
+      : request_(request),
+        subject_(std::move(subject)),
+        plan_(std::move(plan)),
+        limit_(request.fits.value_or(plan_.available_bytes)) {
+    if (request_.all_quants) choices_ = compare_choices(subject_, plan_, limit_);
+  }
+
+  void print_json() const {
+    Json out = {{"model", subject_.name},
+                {"context_tokens", plan_.context_tokens},
+                {"components", Json::array()}};
+    for (const MemoryItem& item : plan_.items) {
+      out["components"].push_back(
+          {{"component", item.component}, {"bytes", item.bytes}, {"detail", item.detail}});
+    }
+    out["total_bytes"] = plan_.total_bytes;
+    out["available_bytes"] = plan_.available_bytes;
+    if (request_.fits) out["fits_bytes"] = *request_.fits;
+    out["fits"] = fits();
+    out["on_this_machine"] = !subject_.header.has_value();
+    if (subject_.header) {
+      out["download_bytes"] = subject_.file_bytes;
+      out["files"] = subject_.remote->files.size();
+      out["header_bytes"] = subject_.header->received();
+    }
+    if (request_.all_quants) {
+      out["choices"] = choices_json(choices_);
+      const Choice* best = largest_that_fits(choices_);
+      out["largest_that_fits"] = best == nullptr ? Json() : Json(best->offer.name);
+    }
+    print_json_text(to_text(out, 2), to_text(out));
+  }
+
+  void print_text() const {
+    if (subject_.header) {
+      print("{} is not on this machine: {} to download. {} of it were read for this plan.\n\n",
+            safe_for_terminal(subject_.name), download_text(),
+            format_bytes_decimal(subject_.header->received()));
+    }
+    TextTable table;
+    table.add_column("component");
+    table.add_column("memory", Align::kRight);
+    table.add_column("detail");
+    for (const MemoryItem& item : plan_.items) {
+      table.add_row({item.component, format_bytes(item.bytes), item.detail});
+    }
+    table.add_row({"total", format_bytes(plan_.total_bytes),
+                   fmt::format("{} bytes, {} tokens of context, {} at a time", plan_.total_bytes,
+                               plan_.context_tokens, request_.context.max_sequences)});
+    print("{}\n{}: {} {}{}\n", table.text(), safe_for_terminal(subject_.name),
+          fits() ? "fits into" : "does not fit into", format_bytes(limit_),
+          request_.fits ? "" : " that are free on this machine");
+    if (request_.all_quants) print_choices(choices_, subject_.name);
+  }
+
+ private:
+  [[nodiscard]] bool fits() const { return plan_.total_bytes <= limit_; }
+  [[nodiscard]] std::string download_text() const {
+    const size_t n_files = subject_.remote->files.size();
+    const std::string size = format_bytes_decimal(subject_.file_bytes);
+    return n_files == 1 ? size : fmt::format("{} in {} files", size, n_files);
+  }
+
+  const PlanRequest& request_;
+  Subject subject_;
+  MemoryEstimate plan_;
+  uint64_t limit_;
+  std::vector<Choice> choices_;
+};
+
+// The file to plan for, and what is to be known about it.
+Result<std::filesystem::path> find_subject(const PlanRequest& request, Subject& subject) {
+  const auto here = store::find_model_here(request.model);
+  if (here && !request.all_quants) {
+    subject.name = here->place == "file" ? here->file.filename().string() : here->name;
+    return here->file;
+  }
+  if (here && here->place == "file") {
+    return make_error(
+        ErrorCode::kUsage,
+        "--all-quants compares the files of a Hugging Face repository (hf:user/repo), "
+        "and {} is one file",
+        request.model);
+  }
+  auto remote = store::locate_model(request.model, request.source);
+  if (!remote && remote.error().code == ErrorCode::kUnsupported && !request.all_quants) {
+    // Files of the catalogue travel inside packages, which cannot be read in part.
+    LLMRUN_ASSIGN(const store::StoredModel model,
+                  store::find_or_fetch(request.model, request.source));
+    subject.name = model.name;
+    return model.file;
+  }
+  if (!remote) return tl::unexpected<Error>(std::move(remote).error());
+  subject.remote = std::move(*remote);
+  if (request.all_quants && subject.remote->choices.empty()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "--all-quants needs a Hugging Face repository (hf:user/repo): the server of "
+                      "{} does not tell which quantisations it has",
+                      request.model);
+  }
+  subject.name = subject.remote->name;
+  subject.file_bytes = subject.remote->bytes();
+  LLMRUN_ASSIGN(subject.header, store::RemoteHeader::read(*subject.remote, request.source));
+  return subject.header->file();
+}
+
+}  // namespace
+
+Result<void> report_memory_plan(const PlanRequest& request) {
+  Subject subject;
+  LLMRUN_ASSIGN(const std::filesystem::path path, find_subject(request, subject));
+  auto plan = estimate_memory(path, request.context);
+  if (!plan && subject.header) {
+    // The path is that of a temporary file and means nothing to anyone.
+    return tl::unexpected<Error>(Error{plan.error().code, plan.error().message, subject.name});
+  }
+  if (!plan) return tl::unexpected<Error>(std::move(plan).error());
+  const Report report(request, std::move(subject), std::move(*plan));
+  if (request.json) {
+    report.print_json();
+  } else {
+    report.print_text();
+  }
+  return {};
+}
+
+}  // namespace llmrun::cli

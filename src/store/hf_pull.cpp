@@ -1,0 +1,88 @@
+// Models of the Hugging Face hub; see hf_pull.h.
+#include "store/hf_pull.h"
+
+#include <system_error>
+
+#include "base/error.h"
+#include "store/download.h"
+#include "store/hf_cache.h"
+#include "store/hf_hub.h"
+#include "store/paths.h"
+
+namespace llmrun::store {
+namespace {
+
+// A digest is what makes a download trustworthy and resumable; all large files of the hub have one.
+Result<void> check_digests(const HfName& name, const HfChoice& choice) {
+  for (const HfFile& file : choice.files) {
+    if (!file.sha256.empty()) continue;
+    return make_error(ErrorCode::kUnsupported,
+                      "the hub tells no SHA-256 of {} in {} (it is not stored with Git LFS), so it "
+                      "cannot be verified",
+                      file.path, name.repository());
+  }
+  return {};
+}
+
+Result<void> bring_file(const HttpClient& client, const HfHub& hub, const HfCache& cache,
+                        const HfName& name, const std::string& commit, const HfFile& file) {
+  DownloadRequest request;
+  request.name = file.path.substr(file.path.rfind('/') + 1);
+  request.url = hub.file_url(name, commit, file.path);
+  request.authorization = hub.authorization();
+  request.size = file.size;
+  request.sha256 = file.sha256;
+  LLMRUN_ASSIGN(request.target, cache.prepare_blob(name, file.sha256));
+  LLMRUN_TRY(download(client, request));
+  return cache.link(name, commit, file);
+}
+
+}  // namespace
+
+Result<RemoteModel> locate_on_hub(const HfName& name, const SourceOptions& options) {
+  const HttpClient client(http_options(options));
+  const HfHub hub(client);
+  LLMRUN_ASSIGN(const HfRepository repository, hub.repository(name));
+  const std::vector<HfChoice> choices = hf_choices(repository.files);
+  LLMRUN_ASSIGN(const HfChoice choice, choose(choices, name));
+  RemoteModel model;
+  model.name = name_of_choice(choices, name, choice).text();
+  model.authorization = hub.authorization();
+  for (const HfFile& file : choice.files) {
+    model.files.push_back(
+        {file.path, hub.file_url(name, repository.commit, file.path), file.size, file.sha256});
+  }
+  for (const HfChoice& other : choices) {
+    model.choices.push_back({name_of_choice(choices, name, other).text(), other.quant,
+                             other.bytes(), other.files.size()});
+  }
+  return model;
+}
+
+Result<StoredModel> pull_from_hub(const HfName& name, const SourceOptions& options) {
+  const HttpClient client(http_options(options));
+  const HfHub hub(client);
+  LLMRUN_ASSIGN(const HfRepository repository, hub.repository(name));
+  const std::vector<HfChoice> choices = hf_choices(repository.files);
+  LLMRUN_ASSIGN(const HfChoice choice, choose(choices, name));
+  LLMRUN_TRY(check_digests(name, choice));
+  const HfName chosen = name_of_choice(choices, name, choice);
+  const HfCache cache(hf_cache_dir());
+  // Another commit may hold the same file: then its blob is here, and only a link is missing.
+  uint64_t missing = 0;
+  std::error_code error;
+  for (const HfFile& file : choice.files) {
+    const auto blob = cache.folder(name) / "blobs" / file.sha256;
+    if (std::filesystem::file_size(blob, error) != file.size || error) missing += file.size;
+  }
+  if (options.approve && missing > 0) LLMRUN_TRY(options.approve(chosen.text(), missing));
+  for (const HfFile& file : choice.files) {
+    LLMRUN_TRY(bring_file(client, hub, cache, name, repository.commit, file));
+  }
+  LLMRUN_TRY(cache.publish(name, repository.commit));
+  if (auto model = cache.find(chosen)) return std::move(*model);
+  return make_error(ErrorCode::kIo, "{} was fetched and is gone again from {}", chosen.text(),
+                    cache.root().string());
+}
+
+}  // namespace llmrun::store
