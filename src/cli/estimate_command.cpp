@@ -9,6 +9,7 @@
 #include "cli/json.h"
 #include "cli/memory_plan_report.h"
 #include "cli/model_argument.h"
+#include "cli/model_header.h"
 #include "cli/output.h"
 #include "cli/text_layout.h"
 
@@ -236,8 +237,13 @@ class EstimateCommand : public Command {
       return make_error(ErrorCode::kUsage,
                         "--fits has no effect on the plan for a GPU; --vram says what it has");
     }
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
-    return print_gpu_estimate(path, context_.context, gpu_.request, json);
+    if (all_quants_) {
+      return make_error(ErrorCode::kUsage, "--all-quants has no effect on the plan for a GPU");
+    }
+    LLMRUN_ASSIGN(const ModelHeader header, find_header(model_, source_.value()));
+    auto printed = print_gpu_estimate(header.file, context_.context, gpu_.request, json);
+    if (!printed) return header.explain(std::move(printed).error());
+    return {};
   }
 
   Result<void> estimate_model() {

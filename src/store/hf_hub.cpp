@@ -63,8 +63,7 @@ Result<Json> parse(const HttpResponse& response, std::string_view what) {
 
 // The address that stands for the next page: Link: <https://…>; rel="next".
 std::string next_page(const HttpResponse& response) {
-  std::string_view links = response.header("link");
-  const std::string header(links);
+  const std::string header = response.header("link");
   const size_t rel = header.find("rel=\"next\"");
   if (rel == std::string::npos) return "";
   const size_t end = header.rfind('>', rel);

@@ -33,6 +33,13 @@ Result<void> bring_file(const HttpClient& client, const HfHub& hub, const HfCach
   request.size = file.size;
   request.sha256 = file.sha256;
   LLMRUN_ASSIGN(request.target, cache.prepare_blob(name, file.sha256));
+  // Other tools own this cache too: what is there and wrong is not ours to delete.
+  std::error_code error;
+  const uint64_t there = std::filesystem::file_size(request.target, error);
+  if (!error && there != file.size) {
+    return make_error(ErrorCode::kIo, "{} has {} bytes and should have {}; remove it and try again",
+                      request.target.string(), there, file.size);
+  }
   LLMRUN_TRY(download(client, request));
   return cache.link(name, commit, file);
 }
