@@ -45,6 +45,7 @@ struct GenerateOptions {
   // Ends an answer (kLoop) that repeats the same tokens over and over, exactly: a circle of at most
   // 256 tokens that came at least 8 times and 256 tokens long.
   bool loop_guard = false;
+  bool hash_logits = false;  // fills Generation::logits_hashes, for receipts
 };
 
 // A piece of the answer as it comes: whole characters, never the beginning of a stop string.
@@ -86,6 +87,8 @@ struct Generation {
   std::string text;      // the answer, without the thought
   std::string thinking;  // the thought, without its tags
   std::vector<TokenId> tokens;
+  // Of each token: a hash of the logits it was drawn from and of all before.
+  std::vector<uint64_t> logits_hashes;
   StopReason stop_reason = StopReason::kEndOfTurn;
   std::string stop_string;  // which one, with kStopString
   uint64_t seed = 0;        // the seed that was used

@@ -10,5 +10,6 @@
 #include "llmrun/model.h"             // IWYU pragma: export
 #include "llmrun/model_info.h"        // IWYU pragma: export
 #include "llmrun/quantize.h"          // IWYU pragma: export
+#include "llmrun/receipt.h"           // IWYU pragma: export
 #include "llmrun/sampling_options.h"  // IWYU pragma: export
 #include "llmrun/tools.h"             // IWYU pragma: export

@@ -93,6 +93,12 @@ class LLMRUN_API Session {
                                                     std::span<const float> rows)>;
   Result<void> logits(std::span<const TokenId> tokens, const LogitsCallback& on_rows);
 
+  // What the last answer was made of, as JSON, for replay() (receipt.h). It must have been asked
+  // for with hash_logits. `model_name` is how the model is found again.
+  [[nodiscard]] Result<std::string> receipt(std::string_view model_name) const;
+  // Why the last answer's text could not be kept in ContextOptions::prefix_cache; empty: it was.
+  [[nodiscard]] std::string why_not_kept() const;
+
   // Makes a running chat() or complete() stop after the current token. Async-signal-safe.
   void cancel() noexcept;
   void clear();

@@ -74,11 +74,11 @@ LLMRUN_API Result<DecodedTensor> decode_tensor(const std::filesystem::path& path
 LLMRUN_API double rule_of_thumb_bytes(double n_parameters, double bits);
 
 struct ContextOptions {
-  int64_t context_tokens =
-      0;  // per conversation; 0: the model's own, at most kDefaultContextTokens
+  // Per conversation; 0: the model's own, or the most that takes half of the free memory.
+  int64_t context_tokens = 0;
   int64_t max_sequences = 1;
   // Tokens that the conversations hold together, at least context_tokens; when they need more, the
-  // one that came last waits. 0: max_sequences times context_tokens.
+  // one that came last waits. 0: max_sequences times context_tokens, or what fits.
   int64_t pool_tokens = 0;
   int64_t batch_tokens = 512;  // prompt tokens read in one pass
   std::string k_type = "f16";  // f32, f16, bf16, fp8, int8
@@ -86,7 +86,12 @@ struct ContextOptions {
   // Rows of logits that one pass gives at most; 0: enough to decode. Session::logits() is faster
   // with more, at n_vocab * 4 bytes each.
   int64_t logits_rows = 0;
+  // A folder in which what was read is kept for later processes; empty: none. It holds at most
+  // prefix_cache_bytes, of which what was unused for longest goes first.
+  std::filesystem::path prefix_cache = {};
+  uint64_t prefix_cache_bytes = uint64_t{4} << 30;
 };
+// Of models that turn texts into vectors, and where a model does not tell.
 inline constexpr int64_t kDefaultContextTokens = 8192;
 
 struct MemoryItem {
@@ -101,6 +106,8 @@ struct MemoryEstimate {
   uint64_t allocated_bytes = 0;  // of the total, what is not mapped
   uint64_t available_bytes = 0;  // of this machine, now
   int64_t context_tokens = 0;
+  std::string context_source = {};  // "asked for", "the model's own", "the most that fits …"
+  int64_t pool_tokens = 0;          // of all conversations together
   bool fits = false;
 };
 // The exact plan, on the file as it is, without loading it.

@@ -139,7 +139,69 @@ Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& mo
   }
   result.available_bytes = available_memory();
   result.context_tokens = plan.context_tokens;
+  result.pool_tokens = plan.pool_tokens;
   result.fits = result.total_bytes <= result.available_bytes;
+  return result;
+}
+
+namespace {
+
+// The largest n in [low, high], a multiple of `step` but for the ends, for which `fits` holds; low
+// when none does.
+template <typename Fits>
+Result<int64_t> largest(int64_t low, int64_t high, int64_t step, const Fits& fits) {
+  LLMRUN_ASSIGN(const bool all, fits(high));
+  if (all || high <= low) return high;
+  int64_t yes = low / step, no = high / step + 1;
+  while (no - yes > 1) {
+    const int64_t middle = yes + (no - yes) / 2;
+    LLMRUN_ASSIGN(const bool good, fits(middle * step));
+    (good ? yes : no) = middle;
+  }
+  return std::max(low, yes * step);
+}
+
+}  // namespace
+
+Result<MemoryEstimate> choose_sizes(const ContextOptions& options, const gguf::File& file,
+                                    const runtime::Model& model, uint64_t vocabulary_bytes,
+                                    runtime::ContextOptions& wanted) {
+  const runtime::ModelSpec& spec = model.spec();
+  const uint64_t available = available_memory();
+  const auto plan = [&](int64_t context_tokens, int64_t pool_tokens) {
+    runtime::ContextOptions tried = wanted;
+    tried.context_tokens = context_tokens;
+    tried.pool_tokens = pool_tokens;
+    return estimate(file, model, tried, vocabulary_bytes);
+  };
+  constexpr int64_t kStep = 4 * kernels::kPageTokens;
+  constexpr int64_t kLeast = 2048;  // less is of little use: then it is an error
+  std::string source = "asked for";
+  const bool may_choose = spec.causal && !wanted.pooling;
+  if (options.context_tokens == 0 && may_choose && spec.context_length > 0) {
+    constexpr int64_t kMost = int64_t{1} << 24;  // a file may claim anything
+    const int64_t own = std::min(spec.context_length, kMost);
+    LLMRUN_ASSIGN(wanted.context_tokens,
+                  largest(std::min(kLeast, own), own, kStep, [&](int64_t n) -> Result<bool> {
+                    LLMRUN_ASSIGN(const MemoryEstimate tried, plan(n, n));
+                    return tried.allocated_bytes <= available / 2;
+                  }));
+    source = wanted.context_tokens == own ? "the model's own"
+                                          : "the most that takes half of the free memory";
+  } else if (options.context_tokens == 0) {
+    source = "the model's own, at most 8192";
+  }
+  if (options.pool_tokens == 0 && wanted.max_sequences > 1 && may_choose) {
+    // Whole pages: sequences do not share the one they end in.
+    const int64_t one = runtime::pages_for(wanted.context_tokens) * kernels::kPageTokens;
+    LLMRUN_ASSIGN(wanted.pool_tokens,
+                  largest(one, one * wanted.max_sequences, kStep, [&](int64_t n) -> Result<bool> {
+                    LLMRUN_ASSIGN(const MemoryEstimate tried, plan(wanted.context_tokens, n));
+                    return tried.allocated_bytes <= available / 2;
+                  }));
+  }
+  LLMRUN_ASSIGN(MemoryEstimate result, plan(wanted.context_tokens, wanted.pool_tokens));
+  result.context_source = std::move(source);
   return result;
 }
 
@@ -163,12 +225,12 @@ Result<MemoryEstimate> estimate_memory(const std::filesystem::path& path,
   LLMRUN_ASSIGN(const gguf::File file, open_gguf(path));
   auto spec = models::build_spec(file);
   if (!spec) return with_context(spec.error(), path.string());
-  LLMRUN_ASSIGN(const auto wanted, context_options(options, *spec));
+  LLMRUN_ASSIGN(auto wanted, context_options(options, *spec));
   LLMRUN_ASSIGN(const auto backend, kernels::make_backend("cpu", {}));
   auto model = runtime::Model::load(file, *backend, std::move(*spec));
   if (!model) return with_context(model.error(), path.string());
   LLMRUN_ASSIGN(const LoadedTokenizer tokenizer, load_tokenizer(file));
-  return estimate(file, **model, wanted, tokenizer.bytes);
+  return choose_sizes(options, file, **model, tokenizer.bytes, wanted);
 }
 
 std::map<std::string, double> token_shares(const runtime::ModelSpec& spec) {

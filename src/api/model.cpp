@@ -3,8 +3,10 @@
 
 #include <chrono>
 
+#include "api/model_hash.h"
 #include "api/model_impl.h"
 #include "api/open_file.h"
+#include "base/build_id.h"
 #include "base/error.h"
 #include "models/registry.h"
 #include "sampling/options.h"
@@ -104,6 +106,8 @@ Result<Model> Access::open(const std::filesystem::path& path, const LoadOptions&
   auto model = runtime::Model::load(impl->file, *impl->backend, std::move(*spec), adapters);
   if (!model) return with_context(model.error(), path.string());
   impl->model = std::move(*model);
+  impl->rope = options.rope;
+  impl->adapter_options = options.adapters;
   LLMRUN_ASSIGN(auto tokenizer, load_tokenizer(impl->file));
   impl->tokenizer = std::move(tokenizer.tokenizer);
   impl->why_no_tokenizer = std::move(tokenizer.why_not);
@@ -191,11 +195,23 @@ Result<Session> Model::new_session(const ContextOptions& options) const {
   wanted.pooling.reset();  // a session is for logits
   auto impl = std::make_unique<Session::Impl>();
   impl->model = impl_;
-  LLMRUN_ASSIGN(impl->memory, estimate(impl_->file, *model, wanted, impl_->vocabulary_bytes));
+  impl->options = options;
+  LLMRUN_ASSIGN(impl->memory,
+                choose_sizes(options, impl_->file, *model, impl_->vocabulary_bytes, wanted));
   LLMRUN_ASSIGN(wanted.commit, must_commit(impl->memory));
   LLMRUN_ASSIGN(impl->context, model->new_context(wanted));
   impl->engine = std::make_unique<engine::Engine>(
       *impl->context, engine::Vocabulary{impl_->tokenizer.get(), model->spec().n_vocab});
+  if (!options.prefix_cache.empty()) {
+    const auto key = [model_impl = impl_.get(),
+                      context = impl->context.get()]() -> Result<std::string> {
+      LLMRUN_ASSIGN(const std::string hash, model_hash(*model_impl));
+      return fmt::format("{} {} {} {} {}", hash, build_id(), model_impl->backend->name(),
+                         model_impl->backend->target(), context->fingerprint());
+    };
+    impl->engine->keep_on_disk(
+        {.folder = options.prefix_cache, .key = key, .max_bytes = options.prefix_cache_bytes});
+  }
   return Session(std::move(impl));
 }
 

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "chat/chat_template.h"
 #include "engine/engine.h"
@@ -22,12 +24,14 @@ struct Model::Impl {
 
   gguf::File file;
   std::vector<gguf::File> adapters;
-  std::string go_template;  // LoadOptions::go_template
+  std::vector<AdapterOption> adapter_options;  // beside adapters
+  std::string go_template;                     // LoadOptions::go_template
   ModelInfo info;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;  // null: the file has none
   std::string why_no_tokenizer;
   std::unique_ptr<kernels::Backend> backend;  // null: opened for its vocabulary only
   std::unique_ptr<runtime::Model> model;
+  RopeOverride rope;
   uint64_t vocabulary_bytes = 0;  // memory that the tokenizer takes
   double load_seconds = 0;
   std::string device_reason;  // why "auto" chose the backend's device
@@ -44,6 +48,15 @@ struct Session::Impl {
   std::unique_ptr<runtime::Context> context;
   std::unique_ptr<engine::Engine> engine;
   MemoryEstimate memory;
+  ContextOptions options;
+  // What a receipt is written from; nothing without GenerateOptions::hash_logits.
+  struct Answered {
+    std::vector<TokenId> prompt;
+    GenerateOptions options;
+    std::string template_source;
+    Generation generation;
+  };
+  std::optional<Answered> answered;
   std::atomic<bool> cancelled{false};
 };
 

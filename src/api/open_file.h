@@ -44,6 +44,12 @@ Result<runtime::ContextOptions> context_options(const ContextOptions& options,
 Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& model,
                                 const runtime::ContextOptions& options, uint64_t vocabulary_bytes);
 
+// Replaces sizes that were not asked for by the largest that take at most half of the free memory:
+// of the context at most the model's own, of the pool what all sequences can use. The plan of it.
+Result<MemoryEstimate> choose_sizes(const ContextOptions& options, const gguf::File& file,
+                                    const runtime::Model& model, uint64_t vocabulary_bytes,
+                                    runtime::ContextOptions& wanted);
+
 // Whether the memory of a context is to be taken at once; kOutOfMemory when it is not there.
 Result<bool> must_commit(const MemoryEstimate& plan);
 

@@ -160,12 +160,18 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
 Result<void> AtomicFile::commit() {
   if (temporary_.empty()) return make_error(ErrorCode::kInternal, "'{}' committed twice", path_);
   if (::fsync(file_.get()) != 0) return system_error("cannot write", path_);
+  LLMRUN_TRY(commit_unsynced());
+  return sync_folder_of(path_);
+}
+
+Result<void> AtomicFile::commit_unsynced() {
+  if (temporary_.empty()) return make_error(ErrorCode::kInternal, "'{}' committed twice", path_);
   file_.close();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     return system_error("cannot create", path_);
   }
   temporary_.clear();
-  return sync_folder_of(path_);
+  return {};
 }
 
 Result<void> write_file_atomic(const std::string& path, std::string_view text,

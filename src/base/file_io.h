@@ -59,6 +59,8 @@ class AtomicFile {
   Result<void> write(std::span<const std::byte> bytes);
   Result<void> write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
   Result<void> commit();
+  // For what can be made again: after a power cut the file may be there with other contents.
+  Result<void> commit_unsynced();
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:

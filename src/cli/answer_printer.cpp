@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/terminal.h"
 #include "base/utf8.h"
@@ -87,6 +89,12 @@ void AnswerPrinter::finish() {
   flush_out();
 }
 
+std::string departure_text(const Departure& departure) {
+  return fmt::format("what was read before goes on otherwise from token {}: {} there, {} now",
+                     departure.position, to_text(Json(departure.cached_text)),
+                     to_text(Json(departure.given_text)));
+}
+
 std::string generation_json(const Generation& generation, const RunSettings& settings, int indent) {
   Json out = {{"model", settings.model},
               {"text", generation.text},
@@ -100,7 +108,16 @@ std::string generation_json(const Generation& generation, const RunSettings& set
   const ContextUsage& usage = generation.usage;
   out["usage"] = {{"context_tokens", usage.context_tokens}, {"prompt_tokens", usage.prompt},
                   {"cached_tokens", usage.cached},          {"thinking_tokens", usage.thinking},
-                  {"answer_tokens", usage.answer},          {"dropped_tokens", usage.dropped}};
+                  {"answer_tokens", usage.answer},          {"dropped_tokens", usage.dropped},
+                  {"reserved_tokens", usage.reserved}};
+  if (generation.departure) {
+    const Departure& departure = *generation.departure;
+    out["cache_departure"] = {{"position", departure.position},
+                              {"cached_token", departure.cached},
+                              {"cached_text", departure.cached_text},
+                              {"given_token", departure.given},
+                              {"given_text", departure.given_text}};
+  }
   const Timings& timings = generation.timings;
   out["timings"] = {
       {"prompt_seconds", timings.prompt_seconds},
@@ -115,10 +132,12 @@ std::string generation_json(const Generation& generation, const RunSettings& set
   return to_text(out, indent);
 }
 
-std::string verbose_text(const Model& model, const Generation& generation) {
+std::string verbose_text(Conversation& conversation, const Generation& generation) {
+  const Model& model = conversation.model();
   const Timings& timings = generation.timings;
   const ContextUsage& usage = generation.usage;
-  const int64_t used = usage.prompt + usage.thinking + usage.answer;
+  // A shift makes room for answers longer than the context.
+  const int64_t used = std::min(usage.prompt + usage.thinking + usage.answer, usage.context_tokens);
   const double gigabytes = static_cast<double>(model.bytes_per_token()) *
                            static_cast<double>(timings.decode_tokens) / 1e9;
   std::string text =
@@ -133,7 +152,13 @@ std::string verbose_text(const Model& model, const Generation& generation) {
   text += fmt::format(
       "context  {} of {} tokens ({:.1f} %)", used, usage.context_tokens,
       100 * per_second(static_cast<double>(used), static_cast<double>(usage.context_tokens)));
+  text += fmt::format(", {}", conversation.session().memory().context_source);
   if (usage.dropped > 0) text += fmt::format(", {} dropped", usage.dropped);
+  if (generation.departure) {
+    text += fmt::format("\ncache    {}", departure_text(*generation.departure));
+  }
+  const std::string why_not = conversation.session().why_not_kept();
+  if (!why_not.empty()) text += fmt::format("\ncache    not kept on disk: {}", why_not);
   return text + fmt::format("\nend      {}, seed {}\n", to_string(generation.stop_reason),
                             generation.seed);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/conversation.h"
 #include "cli/markdown.h"
 #include "cli/run_settings.h"
 #include "llmrun/model.h"
@@ -36,7 +37,10 @@ class AnswerPrinter {
 // Text, thinking, tokens, stop reason, usage, timings.
 std::string generation_json(const Generation& generation, const RunSettings& settings, int indent);
 
+// Why a prompt was not in the cache whole.
+std::string departure_text(const Departure& departure);
+
 // What --verbose prints on stderr: load time, tok/s, GB/s, share of the context used.
-std::string verbose_text(const Model& model, const Generation& generation);
+std::string verbose_text(Conversation& conversation, const Generation& generation);
 
 }  // namespace llmrun::cli

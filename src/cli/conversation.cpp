@@ -103,6 +103,9 @@ GenerateOptions Conversation::generate_options() const {
   options.max_tokens = settings_.max_tokens;
   options.stop = settings_.stop;
   options.ignore_end = settings_.ignore_end;
+  options.on_overflow = settings_.on_overflow;
+  options.loop_guard = settings_.loop_guard;
+  options.hash_logits = !settings_.receipt.empty();
   return options;
 }
 

@@ -98,8 +98,10 @@ InteractiveChat::InteractiveChat(RunSettings& settings, Conversation& conversati
 
 Result<void> InteractiveChat::run() {
   const bool color = wants_color(STDOUT_FILENO);
-  print("{}{} on {}. /? for help, Ctrl-D to leave.{}\n", color ? "\x1b[2m" : "",
-        safe_for_terminal(settings_.model), conversation_.model().device(), color ? "\x1b[0m" : "");
+  print("{}{} on {}, context of {} tokens ({}). /? for help, Ctrl-D to leave.{}\n",
+        color ? "\x1b[2m" : "", safe_for_terminal(settings_.model), conversation_.model().device(),
+        conversation_.session().context_tokens(), conversation_.session().memory().context_source,
+        color ? "\x1b[0m" : "");
   if (!conversation_.chat().messages.empty() && !conversation_.chat().id.empty()) {
     print("{}\n", safe_for_terminal(recap(conversation_.chat())));
   }
@@ -169,14 +171,19 @@ void InteractiveChat::show(const Result<Generation>& generation) {
   if (generation->stop_reason == StopReason::kContextFull) {
     print("(the context of {} tokens is full; /clear starts afresh, /set ctx N makes it larger)\n",
           generation->usage.context_tokens);
+  } else if (generation->stop_reason == StopReason::kLoop) {
+    print("(stopped: the answer went round in a circle)\n");
   } else if (generation->stop_reason == StopReason::kTokenLimit) {
     print("(stopped at --max-tokens)\n");
   } else if (generation->stop_reason == StopReason::kCancelled && generation->text.empty()) {
     print("(stopped before anything was said; the question is taken back)\n");
   }
+  if (generation->usage.dropped > 0) {
+    print("({} tokens of the chat were left out to fit the context)\n", generation->usage.dropped);
+  }
   flush_out();
   if (settings_.verbose) {
-    (void)std::fputs(verbose_text(conversation_.model(), *generation).c_str(), stderr);
+    (void)std::fputs(verbose_text(conversation_, *generation).c_str(), stderr);
   }
   save();
 }

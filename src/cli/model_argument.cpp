@@ -106,9 +106,11 @@ LoadOptions LoadFlags::value() const {
 void ContextFlags::add_to(OptionTable& options, bool with_context_size) {
   static const std::vector<std::string> kTypes = {"f32", "f16", "bf16", "fp8", "int8"};
   if (with_context_size) {
-    options.add_integer("ctx", 'c', "N",
-                        "tokens the context holds (default: the model's own, at most 8192)",
-                        &context.context_tokens, {1, int64_t{1} << 40});
+    options.add_integer(
+        "ctx", 'c', "N",
+        "tokens the context holds (default: the model's own, or what takes half of the free "
+        "memory)",
+        &context.context_tokens, {1, int64_t{1} << 40});
     options.find("ctx")->alias = "context";
   }
   options.add_integer("batch", 'b', "N", "prompt tokens read in one pass (default: 512)",

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/file_io.h"
 #include "cli/answer_printer.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
@@ -25,7 +26,15 @@ Result<void> answer_once(RunSettings& settings, Conversation& conversation,
   }
   LLMRUN_TRY(finish_output());
   if (settings.verbose) {
-    (void)std::fputs(verbose_text(conversation.model(), *generation).c_str(), stderr);
+    (void)std::fputs(verbose_text(conversation, *generation).c_str(), stderr);
+  }
+  if (generation->usage.dropped > 0 && !settings.json) {
+    (void)std::fprintf(stderr, "note: %lld tokens of the text were dropped to fit the context\n",
+                       static_cast<long long>(generation->usage.dropped));
+  }
+  if (!settings.receipt.empty()) {
+    LLMRUN_ASSIGN(const std::string receipt, conversation.session().receipt(settings.model));
+    LLMRUN_TRY(write_file_atomic(settings.receipt, receipt));
   }
   if (settings.resume) {
     conversation.chat().sampling = settings.sampling;

@@ -40,6 +40,7 @@ class RunCommand : public Command {
     options.start_group("Computing");
     settings_.load.add_to(options);
     settings_.context.add_to(options);
+    add_prefix_cache_option();
     examples = {
         {"llmrun run smollm2:135m", "chat"},
         {"llmrun run smollm2:135m \"Why is the sky blue?\"", "one answer"},
@@ -111,12 +112,47 @@ class RunCommand : public Command {
     };
     options.add_switch("json", 0, "the same as --format json; errors are JSON, too",
                        &settings_.json);
+    options
+        .add_choice("on-overflow", 0, {"error", "truncate-front", "shift"},
+                    "when the text is longer than the context: an error, leave out the oldest "
+                    "messages, or also go on after the older half of a full context; the system "
+                    "message stays (default: error)",
+                    nullptr)
+        .set = [this](std::string_view what) -> Result<void> {
+      settings_.on_overflow = what == "shift"            ? Overflow::kShift
+                              : what == "truncate-front" ? Overflow::kTruncateFront
+                                                         : Overflow::kError;
+      return {};
+    };
+    options.add_switch("loop-guard", 0, "end an answer that repeats the same words for ever",
+                       &settings_.loop_guard);
+    options.add_file("receipt", 0,
+                     "write what the answer was made of; 'llmrun replay FILE' makes it again",
+                     &settings_.receipt);
     options.add_switch("plain", 0, "show Markdown as it is written", &settings_.plain);
     options.add_switch("hide-thinking", 0, "do not show what the model thinks",
                        &settings_.hide_thinking);
     options.add_switch("verbose", 'v', "print times and speeds on standard error",
                        &settings_.verbose);
     options.add_switch("no-save", 0, "keep neither the chat nor the history", &no_save_);
+  }
+
+  void add_prefix_cache_option() {
+    settings_.context.context.prefix_cache = store::prefix_cache_dir();
+    options
+        .add_text("prefix-cache", 0, "on|off|DIR",
+                  "keep what was read of prompts of 256 tokens or more on disk, 4 GiB at most, so "
+                  "that the next run with the same beginning starts at once (default: on)",
+                  nullptr)
+        .set = [this](std::string_view where) -> Result<void> {
+      std::filesystem::path& folder = settings_.context.context.prefix_cache;
+      if (where == "off") {
+        folder.clear();
+      } else {
+        folder = where == "on" ? store::prefix_cache_dir() : std::filesystem::path(where);
+      }
+      return {};
+    };
   }
 
   Result<void> check() {
@@ -174,6 +210,9 @@ class RunCommand : public Command {
     append(settings_.prompt);
     const bool asked = options.arguments()[1].given || !settings_.files.empty();
     if (!asked && in_terminal && is_terminal(STDOUT_FILENO)) {
+      if (!settings_.receipt.empty()) {
+        return make_error(ErrorCode::kUsage, "--receipt is of one answer: give a PROMPT or --file");
+      }
       if (settings_.raw) {
         return make_error(ErrorCode::kUsage, "--raw continues a text: give a PROMPT or --file");
       }

@@ -24,6 +24,9 @@ struct RunSettings {
   bool max_tokens_given = false;  // else the model's parameters may say
   std::vector<std::string> stop;
   bool ignore_end = false;
+  Overflow on_overflow = Overflow::kError;
+  bool loop_guard = false;
+  std::string receipt;   // the file to write; empty: none
   RenderOptions render;  // thinking switch, template
   bool raw = false;      // continue the prompt without a template
   bool json = false;     // the answer as an object

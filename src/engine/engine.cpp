@@ -11,6 +11,11 @@ namespace llmrun::engine {
 Engine::Engine(runtime::Context& context, const Vocabulary& vocabulary)
     : context_(context), vocabulary_(vocabulary), scheduler_(context) {}
 
+void Engine::keep_on_disk(PrefixStoreOptions options) {
+  store_.emplace(context_, std::move(options));
+  scheduler_.set_store(&*store_);
+}
+
 Result<Sequence*> Engine::submit(Request request) {
   LLMRUN_ASSIGN(auto sequence, Sequence::create(std::move(request), vocabulary_,
                                                 context_.options().context_tokens));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,6 +22,9 @@ class Engine {
  public:
   // `context` and the vocabulary's tokenizer must outlive this object.
   Engine(runtime::Context& context, const Vocabulary& vocabulary);
+  // Keeps what is read on disk, too, and looks there for what prompts begin with.
+  void keep_on_disk(PrefixStoreOptions options);
+  [[nodiscard]] const PrefixStore* store() const { return store_ ? &*store_ : nullptr; }
 
   // Checks a request and queues it. The sequence is valid until it is handed to take().
   Result<Sequence*> submit(Request request);
@@ -48,6 +52,7 @@ class Engine {
  private:
   runtime::Context& context_;
   Vocabulary vocabulary_;
+  std::optional<PrefixStore> store_;
   Scheduler scheduler_;
   std::vector<std::unique_ptr<Sequence>> sequences_;
 };

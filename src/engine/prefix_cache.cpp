@@ -15,8 +15,7 @@ using runtime::kWindowGroup;
 PrefixCache::PrefixCache(runtime::Context& context)
     : context_(context), cache_(context.cache()), states_(context.states()) {}
 
-// ---- finding
-// -------------------------------------------------------------------------------------
+// ---- finding -----------------------------------------------------------------------------------
 
 PrefixCache::Found PrefixCache::find(std::span<const TokenId> tokens) const {
   Found found;
@@ -96,8 +95,7 @@ int64_t PrefixCache::room_to_next_stop(const Lease& lease, int64_t length) {
   return INT64_MAX;
 }
 
-// ---- keeping
-// -------------------------------------------------------------------------------------
+// ---- keeping -----------------------------------------------------------------------------------
 
 void PrefixCache::extend(Lease& lease, std::span<const TokenId> held) {
   const auto n_held = static_cast<int64_t>(held.size());
@@ -196,8 +194,17 @@ PrefixNode* PrefixCache::add_blank(const std::vector<PrefixNode*>& path,
   return pages ? tree_.add(path.empty() ? tree_.root() : path.back(), tokens, *pages) : nullptr;
 }
 
-// ---- forgetting
-// ----------------------------------------------------------------------------------
+bool PrefixCache::add_window(const std::vector<PrefixNode*>& path, PrefixNode* node) {
+  for (PrefixNode* const each : path) tree_.touch(each);  // older windows go first
+  if (!make_room({0, 1})) return false;
+  const auto pages = cache_.take_window();
+  if (!pages) return false;
+  node->pages[kWindowGroup] = (*pages)[kWindowGroup];
+  tree_.list(node);
+  return true;
+}
+
+// ---- forgetting --------------------------------------------------------------------------------
 
 void PrefixCache::drop_state(PrefixNode* node) {
   if (!node->state) return;
@@ -223,12 +230,16 @@ bool PrefixCache::drop_oldest_window() {
   for (const auto& [age, node] : tree_.with_window()) {
     PrefixNode* const oldest = node;
     if (cache_.owners(kWindowGroup, oldest->pages[kWindowGroup]) > 1) continue;
-    cache_.release({kNoPage, oldest->pages[kWindowGroup]});
-    oldest->pages[kWindowGroup] = kNoPage;
-    tree_.list(oldest);
+    drop_window(oldest);
     return true;
   }
   return false;
+}
+
+void PrefixCache::drop_window(PrefixNode* node) {
+  cache_.release({kNoPage, node->pages[kWindowGroup]});
+  node->pages[kWindowGroup] = kNoPage;
+  tree_.list(node);
 }
 
 bool PrefixCache::make_room(const runtime::PageCounts& needed) {

@@ -64,14 +64,17 @@ class PrefixCache {
   // room.
   PrefixNode* add_blank(const std::vector<PrefixNode*>& path, std::span<const TokenId> tokens,
                         bool with_window);
+  // A page of the window group to be filled, for a node that has none; false: no room.
+  bool add_window(const std::vector<PrefixNode*>& path, PrefixNode* node);
+  void drop_window(PrefixNode* node);
   void remove(PrefixNode* node);
   // A place for a state to be filled; nothing when the context keeps none.
   std::optional<runtime::SequenceId> add_state(PrefixNode* node);
+  void drop_state(PrefixNode* node);
 
  private:
   [[nodiscard]] int64_t usable(const PrefixTree::Match& match) const;
   void keep_state(PrefixNode* node, runtime::SequenceId sequence);
-  void drop_state(PrefixNode* node);
   bool drop_oldest_leaf();
   bool drop_oldest_window();
   void keep_tail(Lease& lease, std::span<const TokenId> tail);

@@ -16,13 +16,17 @@ void Scheduler::release_done() {
   std::erase_if(waiting_, [](const Sequence* sequence) { return sequence->done(); });
   std::erase_if(running_, [this](Sequence* sequence) {
     if (!sequence->done()) return false;
+    if (store_ != nullptr) {
+      cache_.extend(sequence->lease(), sequence->run_tokens());
+      store_->save(sequence->lease(), sequence->run_tokens(),
+                   static_cast<int64_t>(sequence->prompt().size()));
+    }
     cache_.close(sequence->lease(), sequence->run_tokens());
     return true;
   });
 }
 
-// ---- admission
-// -----------------------------------------------------------------------------------
+// ---- admission ---------------------------------------------------------------------------------
 
 // Whether the pool has pages for all that the sequence is to read, beside what the running ones
 // still have to read, and for the next page of everybody's answer.
@@ -57,6 +61,7 @@ Result<void> Scheduler::admit() {
   const auto n_most = static_cast<size_t>(context_.options().max_sequences);
   while (!waiting_.empty() && running_.size() < n_most) {
     Sequence& sequence = *waiting_.front();
+    if (store_ != nullptr && sequence.is_new()) store_->load(cache_, sequence.tokens());
     const PrefixCache::Found found = cache_.find(sequence.tokens());
     if (!may_start(sequence, found) || is_being_read(sequence, found)) break;
     waiting_.pop_front();
@@ -74,8 +79,7 @@ Result<void> Scheduler::admit() {
   return {};
 }
 
-// ---- the batch
-// -----------------------------------------------------------------------------------
+// ---- the batch ---------------------------------------------------------------------------------
 
 void Scheduler::share_out() {
   const runtime::ContextOptions& options = context_.options();

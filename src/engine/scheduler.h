@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/prefix_cache.h"
+#include "engine/prefix_store.h"
 #include "engine/sequence.h"
 #include "runtime/model.h"
 
@@ -22,6 +23,8 @@ class Scheduler {
  public:
   // `context` must outlive this object.
   explicit Scheduler(runtime::Context& context) : context_(context), cache_(context) {}
+  // Null: nothing is kept on disk. Must outlive this object.
+  void set_store(PrefixStore* store) { store_ = store; }
 
   // The caller keeps the sequence alive until it is done.
   void add(Sequence& sequence);
@@ -50,6 +53,7 @@ class Scheduler {
 
   runtime::Context& context_;
   PrefixCache cache_;
+  PrefixStore* store_ = nullptr;
   std::deque<Sequence*> waiting_;    // have no pages, in the order they came
   std::vector<Sequence*> running_;   // have some, in the order they came
   std::vector<int64_t> n_tokens_;    // beside running_

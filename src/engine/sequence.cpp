@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/fast_hash.h"
 
 namespace llmrun::engine {
 namespace {
@@ -132,6 +133,10 @@ void Sequence::shift() {
 }
 
 void Sequence::accept(std::span<const float> logits) {
+  if (request_.options.hash_logits) {
+    auto& hashes = generation_.logits_hashes;
+    hashes.push_back(fast_hash(std::as_bytes(logits), hashes.empty() ? 0 : hashes.back()));
+  }
   const auto token = chain_.next(logits, tokens_);
   if (!token) {
     fail(token.error());

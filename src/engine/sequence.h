@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "chat/thinking.h"
@@ -49,6 +50,8 @@ class Sequence {
   }
   [[nodiscard]] bool done() const { return done_; }
 
+  // True once: the first time it is looked at for running.
+  [[nodiscard]] bool is_new() { return std::exchange(is_new_, false); }
   // Its place among all requests.
   void set_order(uint64_t order) { order_ = order; }
   [[nodiscard]] uint64_t order() const { return order_; }
@@ -106,6 +109,7 @@ class Sequence {
   Lease lease_;
   size_t n_run_ = 0;
   uint64_t order_ = 0;
+  bool is_new_ = true;
   bool started_once_ = false;
   bool must_shift_ = false;
   bool done_ = false;

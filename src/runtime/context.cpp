@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/fast_hash.h"
 
 namespace llmrun::runtime {
 namespace {
@@ -22,7 +23,8 @@ class ContextImpl final : public Context {
         options_(plan.options),
         memory_(std::move(memory)),
         cache_(std::move(cache)),
-        states_(std::move(states)) {
+        states_(std::move(states)),
+        state_floats_(plan.state.sequence_floats) {
     const PositionTables& tables = model_.tables;
     frequencies_ = tables.frequencies;
     for (size_t i = 0; i < frequencies_.size(); ++i) {
@@ -45,6 +47,7 @@ class ContextImpl final : public Context {
     return cache_.length(sequence);
   }
   [[nodiscard]] int64_t free_tokens() const override { return cache_.free_tokens(); }
+  [[nodiscard]] std::string fingerprint() const override;
   [[nodiscard]] KvCache& cache() override { return cache_; }
   [[nodiscard]] RecurrentStates& states() override { return states_; }
 
@@ -78,9 +81,28 @@ class ContextImpl final : public Context {
   Memory memory_;
   KvCache cache_;
   RecurrentStates states_;
+  int64_t state_floats_;
   std::vector<const float*> frequencies_;
   std::vector<PassChunk> chunks_;
 };
+
+std::string ContextImpl::fingerprint() const {
+  std::string words =
+      fmt::format("k{} v{}", static_cast<int>(options_.k_type), static_cast<int>(options_.v_type));
+  for (const size_t bytes : cache_.layout().page_bytes) words += fmt::format(" p{}", bytes);
+  for (const KvLayout::Layer& layer : cache_.layout().layers) {
+    words +=
+        fmt::format(" {}:{}:{}", static_cast<int>(layer.group), layer.k_offset, layer.v_offset);
+  }
+  words += fmt::format(" s{}", state_floats_);
+  for (size_t i = 0; i < frequencies_.size(); ++i) {
+    const Rope& rope = model_.spec.ropes[i];
+    const auto n = static_cast<size_t>(rope.n_dims / 2);
+    words += fmt::format(" r{:x}:{}", fast_hash(std::as_bytes(std::span(frequencies_[i], n))),
+                         rope.magnitude);
+  }
+  return words;
+}
 
 Result<void> ContextImpl::truncate(SequenceId sequence, int64_t n_tokens) {
   LLMRUN_TRY(check_open(sequence));

@@ -222,6 +222,11 @@ std::optional<Pages> KvCache::take(bool with_window) {
   return taken;
 }
 
+std::optional<Pages> KvCache::take_window() {
+  if (pools_[kWindowGroup].free.empty()) return std::nullopt;
+  return Pages{kNoPage, take_page(kWindowGroup)};
+}
+
 void KvCache::unify(SequenceId id, int64_t index, Pages& pages) {
   Sequence& sequence = sequences_[static_cast<size_t>(id)];
   for (size_t group = 0; group < n_groups(); ++group) {

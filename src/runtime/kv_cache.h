@@ -61,6 +61,7 @@ class KvCache {
   // ---- pages kept beside the sequences
   // -----------------------------------------------------------
 
+  [[nodiscard]] const KvLayout& layout() const { return layout_; }
   [[nodiscard]] bool has_window() const { return layout_.window > 0; }
   // The first page that a sequence of n_tokens needs in the window group to go on.
   [[nodiscard]] int64_t first_window_page(int64_t n_tokens) const;
@@ -71,6 +72,7 @@ class KvCache {
   [[nodiscard]] int32_t owners(PageGroup group, PageId page) const;
   // A fresh page of each wanted group with one owner; nothing when a pool is empty.
   std::optional<Pages> take(bool with_window);
+  std::optional<Pages> take_window();  // of the window group alone
   // Puts equal pages in the place of the sequence's own, which go back to the pools. A page that
   // only one side has is then shared by both.
   void unify(SequenceId id, int64_t index, Pages& pages);

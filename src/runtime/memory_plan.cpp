@@ -83,6 +83,7 @@ Result<ContextOptions> resolve(const ModelSpec& spec, ContextOptions options) {
   const int64_t all = options.max_sequences * per_sequence;  // at most 2^46
   options.pool_tokens =
       options.pool_tokens == 0 ? all : std::clamp(options.pool_tokens, per_sequence, all);
+  options.pool_tokens = pages_for(options.pool_tokens) * kernels::kPageTokens;
   LLMRUN_TRY(check_output(spec, options));
   return options;
 }

@@ -67,6 +67,9 @@ class Context {
   // Tokens that still fit, over all sequences.
   [[nodiscard]] virtual int64_t free_tokens() const = 0;
   // For those who keep pages and states beside the sequences (engine/prefix_index.h).
+  // What the bytes of pages and states depend on besides the weights, the tokens and the kernels:
+  // layout, types, rotary frequencies. Equal words mean that they can be exchanged.
+  [[nodiscard]] virtual std::string fingerprint() const = 0;
   [[nodiscard]] virtual KvCache& cache() = 0;
   [[nodiscard]] virtual RecurrentStates& states() = 0;
 

@@ -62,6 +62,7 @@ fs::path hf_cache_dir() {
 
 fs::path models_dir() { return data_dir() / "models"; }
 fs::path chats_dir() { return data_dir() / "chats"; }
+fs::path prefix_cache_dir() { return data_dir() / "prefix-cache"; }
 fs::path history_file() { return data_dir() / "history"; }
 
 }  // namespace llmrun::store

@@ -20,6 +20,7 @@ std::filesystem::path hf_cache_dir();
 // Where Hugging Face's tools keep what is not a model (the token).
 std::filesystem::path hf_home();
 std::filesystem::path chats_dir();
+std::filesystem::path prefix_cache_dir();  // what was read of long prompts
 std::filesystem::path history_file();
 
 // The variable's value; an empty one counts as unset.

@@ -186,6 +186,11 @@ TEST_F(SessionTest, RefusesAContextLargerThanWhatIsFree) {
   ContextOptions options{.context_tokens = 1 << 20};
   options.max_sequences =
       static_cast<int64_t>(per_sequence.available_bytes / per_sequence.allocated_bytes * 2 + 2);
+  // Without a word about the pool, it is what fits, and the conversations wait for each other.
+  const Session shared = must(model_.new_session(options));
+  EXPECT_LT(shared.memory().pool_tokens, options.max_sequences << 20);
+  EXPECT_LE(shared.memory().allocated_bytes, per_sequence.available_bytes);
+  options.pool_tokens = options.max_sequences << 20;
   const auto session = model_.new_session(options);
   ASSERT_FALSE(session);
   EXPECT_EQ(session.error().code, ErrorCode::kOutOfMemory);

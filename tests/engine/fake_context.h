@@ -53,6 +53,7 @@ class FakeContext final : public runtime::Context {
     return make_error(ErrorCode::kUnsupported, "no forks here");
   }
   [[nodiscard]] int64_t free_tokens() const override { return cache_.free_tokens(); }
+  [[nodiscard]] std::string fingerprint() const override { return "pretended"; }
   [[nodiscard]] runtime::KvCache& cache() override { return cache_; }
   [[nodiscard]] runtime::RecurrentStates& states() override { return states_; }
 
