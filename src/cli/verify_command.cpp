@@ -29,18 +29,18 @@ class VerifyCommand : public Command {
 
   Result<void> execute() override {
     const store::LocalStore local(store::models_dir());
-    LLMRUN_ASSIGN(const std::vector<store::StoredModel> models, chosen(local));
+    LLMRUN_ASSIGN(const std::vector<Named> models, chosen(local));
     const InterruptGuard interrupt;
     store::HttpOptions http;
     http.insecure = insecure_;
     http.cancelled = InterruptGuard::interrupted;
     const store::HttpClient client(http);
     size_t n_bad = 0;
-    for (const store::StoredModel& model : models) {
+    for (const Named& model : models) {
       LLMRUN_ASSIGN(const std::vector<store::VerifiedBlob> blobs,
                     store::verify_model(client, local, model,
                                         {.mend = !no_repair_, .cancelled = http.cancelled}));
-      n_bad += report(model, blobs);
+      n_bad += report(model.name.text(), blobs);
     }
     if (n_bad == 0) return {};
     return make_error(ErrorCode::kBadModel, "{} {} damaged; {}", n_bad,
@@ -50,23 +50,30 @@ class VerifyCommand : public Command {
   }
 
  private:
-  Result<std::vector<store::StoredModel>> chosen(const store::LocalStore& local) const {
-    if (name_.empty()) return local.list();
+  using Named = store::LocalStore::Named;
+
+  // Also what is so damaged that it is not listed any more.
+  Result<std::vector<Named>> chosen(const store::LocalStore& local) const {
+    std::vector<Named> all = local.names();
+    if (name_.empty()) return all;
     LLMRUN_ASSIGN(const store::ModelName name, store::parse_model_name(name_));
-    if (auto model = local.find(name)) return std::vector{std::move(*model)};
+    const auto model = local.find(name);
+    for (Named& named : all) {
+      const bool is_it = model ? named.manifest == model->manifest : same_model(named.name, name);
+      if (is_it) return std::vector{std::move(named)};
+    }
     return make_error(ErrorCode::kNotFound, "the store {} has no model {}", local.root().string(),
                       name.text());
   }
 
   // 1 when the model stays damaged.
-  static size_t report(const store::StoredModel& model,
-                       const std::vector<store::VerifiedBlob>& blobs) {
+  static size_t report(const std::string& model, const std::vector<store::VerifiedBlob>& blobs) {
     size_t n_bad = 0;
     size_t n_mended = 0;
     for (const store::VerifiedBlob& blob : blobs) {
       if (blob.state == store::BlobState::kGood) continue;
       const std::string what =
-          fmt::format("{}: {} {}", model.name, name_of(blob.kind), blob.sha256.substr(0, 12));
+          fmt::format("{}: {} {}", model, name_of(blob.kind), blob.sha256.substr(0, 12));
       if (blob.state == store::BlobState::kMended) {
         ++n_mended;
         print("{}: {} of {} were fetched again\n", what, format_bytes_decimal(blob.bad_bytes),
@@ -78,7 +85,7 @@ class VerifyCommand : public Command {
             blob.state == store::BlobState::kMissing ? "missing" : "damaged",
             blob.problem.empty() ? "" : ": ", blob.problem);
     }
-    if (n_bad == 0) print("{} is good{}\n", model.name, n_mended == 0 ? "" : " again");
+    if (n_bad == 0) print("{} is good{}\n", model, n_mended == 0 ? "" : " again");
     return n_bad == 0 ? 0 : 1;
   }
 

@@ -61,12 +61,16 @@ class Saver {
  public:
   Saver(PartialFile& partial, const PartTransfer& transfer)
       : partial_(partial), transfer_(transfer), thread_([this](const std::stop_token& stop) {
-          auto next = std::chrono::steady_clock::now() + kSaveInterval;
+          using Clock = std::chrono::steady_clock;
+          Clock::time_point next = Clock::now() + kSaveInterval;
           while (!stop.stop_requested()) {
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
-            if (std::chrono::steady_clock::now() < next) continue;
+            const Clock::time_point begin = Clock::now();
+            if (begin < next) continue;
             if (auto saved = partial_.save(transfer_.completed()); !saved) result_ = saved;
-            next = std::chrono::steady_clock::now() + kSaveInterval;
+            // A slow disk is given time for its real work.
+            const Clock::time_point end = Clock::now();
+            next = end + std::max<Clock::duration>(kSaveInterval, 3 * (end - begin));
           }
         }) {}
   Result<void> finish() {

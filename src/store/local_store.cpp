@@ -32,18 +32,17 @@ fs::path LocalStore::checks_path(std::string_view sha256) const {
   return root_ / "checks" / fmt::format("sha256-{}", sha256);
 }
 
-Result<Manifest> LocalStore::manifest_of(const StoredModel& model) const {
-  LLMRUN_ASSIGN(const std::string text, read_file(model.manifest.string(), kMaxManifestBytes));
+Result<Manifest> LocalStore::read_manifest_file(const fs::path& path) {
+  LLMRUN_ASSIGN(const std::string text, read_file(path.string(), kMaxManifestBytes));
   auto manifest = parse_manifest(text);
-  if (!manifest) return with_context(manifest.error(), model.manifest.string());
+  if (!manifest) return with_context(manifest.error(), path.string());
   return manifest;
 }
 
 Result<std::set<std::string>> LocalStore::needed_blobs() const {
   std::set<std::string> needed;
   for (const Named& named : names()) {
-    const auto text = read_file(named.manifest.string(), kMaxManifestBytes);
-    const auto manifest = text ? parse_manifest(*text) : tl::unexpected<Error>(text.error());
+    const auto manifest = read_manifest_file(named.manifest);
     if (!manifest) {
       return make_error(ErrorCode::kBadModel,
                         "the manifest {} cannot be read, so what it needs is not known: {}; delete "

@@ -33,9 +33,16 @@ struct StoredModel {
 
 class LocalStore {
  public:
+  struct Named {
+    ModelName name;
+    std::filesystem::path manifest;
+  };
+
   explicit LocalStore(std::filesystem::path root, std::string place = "llmrun")
       : root_(std::move(root)), place_(std::move(place)) {}
 
+  // Everything that has a name, whether or not its manifest can be read and its blobs are there.
+  [[nodiscard]] std::vector<Named> names() const;
   // All models whose manifest and blob are there, by name.
   [[nodiscard]] std::vector<StoredModel> list() const;
   // A short name means the registry's model, else the catalogue's; without a tag "latest", else the
@@ -49,7 +56,10 @@ class LocalStore {
   // Where its block checks (block_checks.h) are kept.
   [[nodiscard]] std::filesystem::path checks_path(std::string_view sha256) const;
   // What a model of this store is made of.
-  [[nodiscard]] Result<Manifest> manifest_of(const StoredModel& model) const;
+  [[nodiscard]] static Result<Manifest> read_manifest_file(const std::filesystem::path& path);
+  [[nodiscard]] Result<Manifest> manifest_of(const StoredModel& model) const {
+    return read_manifest_file(model.manifest);
+  }
   // The digests that the store's models need. kBadModel names a manifest that cannot be read, for
   // then nobody knows.
   [[nodiscard]] Result<std::set<std::string>> needed_blobs() const;
@@ -59,11 +69,6 @@ class LocalStore {
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
 
  private:
-  struct Named {
-    ModelName name;
-    std::filesystem::path manifest;
-  };
-  [[nodiscard]] std::vector<Named> names() const;
   [[nodiscard]] std::optional<StoredModel> read_manifest(const Named& named) const;
 
   std::filesystem::path root_;

@@ -79,6 +79,12 @@ Result<std::string> Registry::fetch_manifest(const ModelName& name) const {
                       name.text());
   }
   if (!response.is_success()) return http_status_error(response);
+  const std::string told = response.header("docker-content-digest");
+  LLMRUN_ASSIGN(const std::string digest, sha256_hex(std::as_bytes(std::span(response.body))));
+  if (told.starts_with("sha256:") && told != "sha256:" + digest) {
+    return make_error(ErrorCode::kNetwork,
+                      "the manifest that came from {} does not fit its SHA-256; try again", base_);
+  }
   return std::move(response.body);
 }
 

@@ -1,10 +1,10 @@
 // Verification and repair; see verify.h.
 #include "store/verify.h"
 
-#include <algorithm>
+#include <chrono>
 #include <numeric>
-#include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
@@ -115,11 +115,9 @@ class Mender {
 }  // namespace
 
 Result<std::vector<VerifiedBlob>> verify_model(const HttpClient& client, const LocalStore& store,
-                                               const StoredModel& model,
+                                               const LocalStore::Named& model,
                                                const VerifyOptions& options) {
-  LLMRUN_ASSIGN(const Manifest manifest, store.manifest_of(model));
-  LLMRUN_ASSIGN(const ModelName name,
-                name_of_path(model.manifest.lexically_relative(store.root() / "manifests")));
+  LLMRUN_ASSIGN(const Manifest manifest, LocalStore::read_manifest_file(model.manifest));
   std::vector<VerifiedBlob> blobs;
   for (const Layer& layer : manifest.all_blobs()) {
     VerifiedBlob blob{layer.kind, layer.sha256, layer.size, BlobState::kGood, 0, {}};
@@ -141,7 +139,7 @@ Result<std::vector<VerifiedBlob>> verify_model(const HttpClient& client, const L
           std::accumulate(bad.begin(), bad.end(), uint64_t{0},
                           [](uint64_t sum, const ByteRange& range) { return sum + range.second; });
       if (options.mend) {
-        auto mended = Mender(client, store, name).mend(layer, bad);
+        auto mended = Mender(client, store, model.name).mend(layer, bad);
         if (!mended && mended.error().code == ErrorCode::kInterrupted) {
           return tl::unexpected<Error>(mended.error());
         }

@@ -32,7 +32,7 @@ struct VerifyOptions {
 // came from: the bad blocks alone when their checks are there (block_checks.h). A blob that is a
 // link into another place is replaced; that place is not touched.
 Result<std::vector<VerifiedBlob>> verify_model(const HttpClient& client, const LocalStore& store,
-                                               const StoredModel& model,
+                                               const LocalStore::Named& model,
                                                const VerifyOptions& options);
 
 }  // namespace llmrun::store
