@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The life of a model, from the search to the registry, against servers on this machine: search,
-estimate, pull, kill, resume, run, list, show, cp, create, verify, push, rm, and pull again.
+estimate, pull, kill, resume, run, list, show, import, create, cp, push, verify, rm, pull again.
 
     store_cycle.py LLMRUN TINY_CHAT_MODEL
 
@@ -86,7 +86,7 @@ class Cycle(unittest.TestCase):
         self.assertIn(NAME, self.names())
         self.assertIn("Tiny chat", self.llmrun("show", NAME))
 
-        self.llmrun("cp", NAME, "mine:1")
+        self.llmrun("import", self.llmrun("pull", "--print-path", NAME).strip(), "mine:1")
         modelfile = self.home / "Modelfile"
         modelfile.write_text("FROM mine:1\nSYSTEM You are short.\nPARAMETER temperature 0\n")
         self.llmrun("create", "brief:1", "-f", str(modelfile))
