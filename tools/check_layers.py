@@ -28,13 +28,14 @@ LAYERS = {
     "api": ("src/api", ["base", "gguf", "kernels", "runtime", "models", "tokenizer", "sampling",
                         "chat", "convert", "quantize", "engine"]),
     "store": ("src/store", ["base", "gguf"]),
-    "cli": ("src/cli", ["base", "store"]),
+    "batch": ("src/batch", ["base"]),
+    "cli": ("src/cli", ["base", "store", "batch"]),
 }
 # Headers of include/llmrun that are plain data and open to every layer.
 VOCABULARY = {"embedding_options.h", "error.h", "export.h", "generation.h", "message.h",
               "rope_override.h", "sampling_options.h"}
-WHOLE_API = {"api", "cli", "store"}
-HEAVY_HEADERS = {"src/cli/json.h"}  # included by .cpp files alone
+WHOLE_API = {"api", "batch", "cli", "store"}
+HEAVY_HEADERS = {"src/batch/json.h", "src/cli/json.h"}  # included by .cpp files alone
 HEAVY = {"nlohmann/json.hpp", "regex", "iostream", "CLI/CLI.hpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 

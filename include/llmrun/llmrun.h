@@ -1,6 +1,7 @@
 // Everything of the public API in one include.
 #pragma once
 
+#include "llmrun/batch_session.h"     // IWYU pragma: export
 #include "llmrun/checkup.h"           // IWYU pragma: export
 #include "llmrun/embedder.h"          // IWYU pragma: export
 #include "llmrun/error.h"             // IWYU pragma: export

@@ -36,6 +36,7 @@ struct ModelInfo {
   std::string architecture;  // general.architecture
   bool runnable = true;      // false: loading works, running does not
   std::string why_not;       // the reason when not runnable
+  bool writes_text = true;   // false: a model for vectors or scores, or one that sees whole texts
   uint64_t file_bytes = 0;
   int n_files = 1;
   uint64_t n_parameters = 0;

@@ -104,6 +104,7 @@ ModelInfo describe_file(const gguf::File& file, const std::filesystem::path& pat
     info.layers = describe_layers(file, *spec);
     info.rope = describe_ropes(file, *spec);
     info.vocabulary_size = spec->n_vocab;
+    info.writes_text = spec->causal && spec->head.output.declared();
     if (spec->embedding_head.pooling) info.pooling = to_string(*spec->embedding_head.pooling);
   }
   return info;

@@ -74,6 +74,9 @@ struct Access {
 
 using ModelImpl = Access::ModelImpl;
 
+// kUnsupported for a model that cannot write token by token.
+Result<void> check_writes_text(const ModelImpl& model);
+
 Result<RenderedChat> render_chat(const ModelImpl& model, std::span<const Message> messages,
                                  const RenderOptions& options);
 

@@ -30,6 +30,15 @@ std::string_view to_string(StopReason reason) {
   return "unknown";
 }
 
+Result<void> check_writes_text(const ModelImpl& model) {
+  const runtime::ModelSpec& spec = model.model->spec();
+  if (spec.causal) return {};
+  return make_error(ErrorCode::kUnsupported,
+                    "{} models see their whole text at once and cannot write token by token; "
+                    "`llmrun logits` shows what they think of a text",
+                    spec.architecture);
+}
+
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
@@ -56,13 +65,7 @@ Result<Generation> Session::chat(std::span<const Message> messages, const Genera
 Result<Generation> Session::complete(std::span<const TokenId> prompt,
                                      const GenerateOptions& options, const StreamCallback& on_text,
                                      std::string_view text_before) {
-  const runtime::ModelSpec& spec = impl_->model->model->spec();
-  if (!spec.causal) {
-    return make_error(ErrorCode::kUnsupported,
-                      "{} models see their whole text at once and cannot write token by token; "
-                      "`llmrun logits` shows what they think of a text",
-                      spec.architecture);
-  }
+  LLMRUN_TRY(check_writes_text(*impl_->model));
   impl_->cancelled = false;
   impl_->answered.reset();
   engine::Request request;

@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "cli/batch_model.h"
+#include "cli/batch_report.h"
 #include "cli/command.h"
 #include "cli/estimate_formula.h"
 #include "cli/estimate_gpu.h"
@@ -34,6 +36,7 @@ class EstimateCommand : public Command {
     options.add_switch("table", 0, "a table of common sizes at 4, 8 and 16 bits", &table_);
     options.start_group("Plan of a model");
     context_.add_to(options);
+    add_batch_option();
     options.add_integer("parallel", 0, "N", "conversations at the same time (default: 1)",
                         &context_.context.max_sequences, {1, 4096});
     options.add_switch("all-quants", 0, "a table of all that a Hugging Face repository has",
@@ -46,6 +49,7 @@ class EstimateCommand : public Command {
     add_json_option();
     examples = {{"llmrun estimate --params 7B --bits 4", "4.2 GB, and how that comes about"},
                 {"llmrun estimate --params 7B --fits 8GiB", "how many bits a weight may have"},
+                {"llmrun estimate --batch requests.jsonl smollm2:135m", "a batch, and its time"},
                 {"llmrun estimate smollm2:135m --ctx 4096 --kv-type int8", "the plan of a model"},
                 {"llmrun estimate hf:USER/REPO --all-quants", "which of its files fits here"},
                 {"llmrun estimate smollm2:135m --gpu rtx4090", "what of it fits on a card"}};
@@ -55,6 +59,7 @@ class EstimateCommand : public Command {
     LLMRUN_TRY(check());
     LLMRUN_ASSIGN(const bool for_gpu, gpu_.wanted(options));
     if (for_gpu) return estimate_on_gpu();
+    if (!batch_input_.empty()) return estimate_batch();
     if (!model_.empty()) return estimate_model();
     if (table_) return print_table();
     if (!parameters_) return print_largest();
@@ -81,6 +86,36 @@ class EstimateCommand : public Command {
     };
   }
 
+  // "--batch 512" is tokens read in one pass, as everywhere; "--batch requests.jsonl" is a file.
+  void add_batch_option() {
+    Option& option = *options.find("batch");
+    option.value = "N|IN";
+    option.help =
+        "prompt tokens read in one pass (default: 512), or the input of 'llmrun batch', to tell "
+        "what it would take";
+    option.kind = ValueKind::kFile;
+    option.set = [this](std::string_view text) -> Result<void> {
+      if (text.find_first_not_of("0123456789") != std::string_view::npos) {
+        batch_input_ = text;
+        return {};
+      }
+      LLMRUN_ASSIGN(context_.context.batch_tokens, parse_integer(text, "--batch", {1, 65536}));
+      return {};
+    };
+  }
+
+  Result<void> estimate_batch() {
+    batch::Options wanted;
+    wanted.input = batch_input_;
+    wanted.model = model_;
+    wanted.context = context_.context;
+    wanted.context.max_sequences = options.given("parallel") ? context_.context.max_sequences : 0;
+    wanted.find_model = [](const std::string& name) { return find_batch_model({}, name); };
+    wanted.keep_going = true;
+    LLMRUN_ASSIGN(const batch::Job job, batch::Job::prepare(std::move(wanted)));
+    return print_batch_estimate(job, json);
+  }
+
   void add_fits_option() {
     options.add_text("fits", 0, "SIZE", "tell what fits into this much memory: 8GiB, 24GB", nullptr)
         .set = [this](std::string_view text) -> Result<void> {
@@ -93,14 +128,14 @@ class EstimateCommand : public Command {
   [[nodiscard]] Result<void> check() const {
     for (const char* name : {"ctx", "parallel", "batch", "kv-type", "k-type", "v-type",
                              "all-quants", "offline", "insecure"}) {
-      if (model_.empty() && options.given(name)) {
+      if (model_.empty() && batch_input_.empty() && options.given(name)) {
         return make_error(ErrorCode::kUsage,
                           "--{} has no effect without MODEL: the rule of thumb knows only numbers",
                           name);
       }
     }
     for (const char* name : {"params", "bits", "table"}) {
-      if (!model_.empty() && options.given(name)) {
+      if ((!model_.empty() || !batch_input_.empty()) && options.given(name)) {
         return make_error(
             ErrorCode::kUsage,
             "--{} has no effect on a model, which says that itself; give either MODEL "
@@ -111,7 +146,10 @@ class EstimateCommand : public Command {
     if (table_ && (parameters_ || bits_ || fits_)) {
       return make_error(ErrorCode::kUsage, "--table has its own sizes; give it alone");
     }
-    if (model_.empty() && !parameters_ && !table_ && !fits_) {
+    if (!batch_input_.empty() && fits_) {
+      return make_error(ErrorCode::kUsage, "--fits has no effect on a batch");
+    }
+    if (model_.empty() && batch_input_.empty() && !parameters_ && !table_ && !fits_) {
       return make_error(ErrorCode::kUsage,
                         "give --params (as in --params 7B --bits 4), a MODEL, or --table");
     }
@@ -252,6 +290,7 @@ class EstimateCommand : public Command {
   }
 
   std::string model_;
+  std::string batch_input_;
   ContextFlags context_;
   GpuFlags gpu_;
   std::optional<double> parameters_;

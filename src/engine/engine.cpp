@@ -42,6 +42,7 @@ Result<Generation> Engine::take(Sequence* sequence) {
   if (found == sequences_.end() || !sequence->done()) {
     return make_error(ErrorCode::kInternal, "The engine has no such finished answer.");
   }
+  scheduler_.release_done();  // it must not look at this sequence again
   auto generation = sequence->finish();
   sequences_.erase(found);
   return generation;
@@ -58,7 +59,6 @@ Result<Generation> Engine::run(Request request, const std::atomic<bool>& cancell
     if (!more) sequence->fail(more.error());
     if (more && !*more) break;
   }
-  scheduler_.release_done();
   return take(sequence);
 }
 

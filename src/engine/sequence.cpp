@@ -70,24 +70,40 @@ Sequence::Sequence(Request request, const Vocabulary& vocabulary, int64_t contex
   n_kept_ = std::min(options.keep_tokens, context_tokens_ / 2);
 }
 
-Result<std::unique_ptr<Sequence>> Sequence::create(Request request, const Vocabulary& vocabulary,
-                                                   int64_t context_tokens) {
+Result<int64_t> Sequence::check(Request& request, const Vocabulary& vocabulary,
+                                int64_t context_tokens) {
   if (request.prompt.empty()) {
     return make_error(ErrorCode::kUsage,
                       "The prompt has no tokens. Write something, or let the tokenizer add a "
                       "beginning-of-text token.");
   }
-  for (const TokenId id : request.prompt) {
-    if (id >= 0 && id < vocabulary.n_vocab) continue;
+  for (const std::vector<TokenId>* ids : {&request.prompt, &request.begun}) {
+    for (const TokenId id : *ids) {
+      if (id >= 0 && id < vocabulary.n_vocab) continue;
+      return make_error(
+          ErrorCode::kUsage, "The {} contains the token {}, but this model's tokens are 0 to {}.",
+          ids == &request.prompt ? "prompt" : "answer so far", id, vocabulary.n_vocab - 1);
+    }
+  }
+  if (!request.begun.empty() &&
+      (request.options.sampling.mirostat != 0 || !request.options.sampling.seed ||
+       request.options.on_overflow == Overflow::kShift)) {
     return make_error(ErrorCode::kUsage,
-                      "The prompt contains the token {}, but this model's tokens are 0 to {}.", id,
-                      vocabulary.n_vocab - 1);
+                      "An answer can be gone on with only when its seed is given, and neither "
+                      "under mirostat nor with shifts. Begin it anew.");
   }
   LLMRUN_ASSIGN(const int64_t n_dropped, fit_prompt(request, context_tokens));
   if (vocabulary.tokenizer == nullptr && !request.options.stop.empty()) {
     return make_error(ErrorCode::kUsage,
                       "Stop strings need text, but this model has no tokenizer. Leave them out.");
   }
+  LLMRUN_TRY(sampling::Chain::check_options(request.options.sampling, vocabulary.n_vocab));
+  return n_dropped;
+}
+
+Result<std::unique_ptr<Sequence>> Sequence::create(Request request, const Vocabulary& vocabulary,
+                                                   int64_t context_tokens) {
+  LLMRUN_ASSIGN(const int64_t n_dropped, check(request, vocabulary, context_tokens));
   sampling::TokenText text;
   if (vocabulary.tokenizer != nullptr) {
     text = [tokenizer = vocabulary.tokenizer](TokenId id) {
@@ -100,7 +116,18 @@ Result<std::unique_ptr<Sequence>> Sequence::create(Request request, const Vocabu
       new Sequence(std::move(request), vocabulary, context_tokens, std::move(chain)));
   sequence->generation_.usage.dropped = n_dropped;
   if (sequence->request_.options.max_tokens == 0) sequence->stop(StopReason::kTokenLimit);
+  sequence->repeat_begun();
   return sequence;
+}
+
+// Ends in the state that the earlier run was in after these tokens.
+void Sequence::repeat_begun() {
+  const std::vector<TokenId> begun = std::move(request_.begun);
+  chain_.skip(begun.size());
+  first_token_ = last_token_ = created_;
+  for (const TokenId token : begun) {
+    if (!done_) append(token);
+  }
 }
 
 void Sequence::start(Lease lease, const PrefixTree::Match& match) {
@@ -109,7 +136,7 @@ void Sequence::start(Lease lease, const PrefixTree::Match& match) {
   if (std::exchange(started_once_, true)) return;  // goes on after a pause
   started_ = Clock::now();
   generation_.usage.cached = lease_.n_cached;
-  generation_.timings.prompt_tokens = static_cast<int64_t>(n_prompt_) - lease_.n_cached;
+  generation_.timings.prompt_tokens = static_cast<int64_t>(tokens_.size()) - lease_.n_cached;
   if (!match.other) return;
   const TokenId given = tokens_[static_cast<size_t>(match.n_tokens)];
   generation_.departure = {match.n_tokens, *match.other, given, text_of(*match.other),

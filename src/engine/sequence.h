@@ -26,6 +26,9 @@ struct Request {
   GenerateOptions options;
   StreamCallback on_text;   // may be empty
   std::string text_before;  // the prompt's text, whose tail says whether the model starts thinking
+  // How the answer begins, from an earlier run of the same request: it goes on with the very token
+  // that run would have drawn next. Needs the seed of that run.
+  std::vector<TokenId> begun = {};
 };
 
 // What sequences of one model share.
@@ -40,6 +43,10 @@ int64_t reserved_for_answer(const GenerateOptions& options, int64_t context_toke
 class Sequence {
  public:
   // Checks the request against the context: kContextOverflow names the tokens needed and there.
+  // Where it wants its prompt cut, cuts it; gives how many tokens went.
+  static Result<int64_t> check(Request& request, const Vocabulary& vocabulary,
+                               int64_t context_tokens);
+  // The same, and makes it ready to run.
   static Result<std::unique_ptr<Sequence>> create(Request request, const Vocabulary& vocabulary,
                                                   int64_t context_tokens);
 
@@ -48,7 +55,10 @@ class Sequence {
   [[nodiscard]] std::span<const TokenId> prompt() const {
     return std::span(tokens_).first(n_prompt_);
   }
+  [[nodiscard]] std::span<const TokenId> answer() const { return generation_.tokens; }
   [[nodiscard]] bool done() const { return done_; }
+  // Whether all of the prompt was run, or found in the cache.
+  [[nodiscard]] bool has_read_prompt() const { return n_run_ >= n_prompt_; }
 
   // True once: the first time it is looked at for running.
   [[nodiscard]] bool is_new() { return std::exchange(is_new_, false); }
@@ -91,6 +101,7 @@ class Sequence {
            sampling::Chain chain);
   void append(TokenId token);
   [[nodiscard]] std::string text_of(TokenId token) const;
+  void repeat_begun();
   // Splits settled text into thinking and answer and hands it on; false: the callback said stop.
   bool emit(const std::string& text);
   bool tell(const std::string& text, bool thinking);

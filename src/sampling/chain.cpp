@@ -58,7 +58,7 @@ Chain::Chain(SamplingOptions options, int64_t n_vocab, TokenText text)
   }
 }
 
-Result<Chain> Chain::make(SamplingOptions options, int64_t n_vocab, TokenText text) {
+Result<void> Chain::check_options(const SamplingOptions& options, int64_t n_vocab) {
   LLMRUN_TRY(validate(options));
   if (n_vocab <= 0 || n_vocab > std::numeric_limits<TokenId>::max()) {
     return make_error(ErrorCode::kInternal, "A sampling chain for {} tokens was asked for.",
@@ -70,6 +70,11 @@ Result<Chain> Chain::make(SamplingOptions options, int64_t n_vocab, TokenText te
                       "logit_bias names token {}, but the vocabulary of this model ends at {}.", id,
                       n_vocab - 1);
   }
+  return {};
+}
+
+Result<Chain> Chain::make(SamplingOptions options, int64_t n_vocab, TokenText text) {
+  LLMRUN_TRY(check_options(options, n_vocab));
   return Chain(std::move(options), n_vocab, std::move(text));
 }
 

@@ -21,11 +21,17 @@ class Chain {
  public:
   // Checks the options. `text` gives the text of a token and is needed for DRY's breakers only.
   static Result<Chain> make(SamplingOptions options, int64_t n_vocab, TokenText text = {});
+  // What make() would say against the options; allocates nothing.
+  static Result<void> check_options(const SamplingOptions& options, int64_t n_vocab);
 
   // The token after `history` (prompt and answer so far). At temperature 0 the best one after
   // bias, penalties and DRY; the lowest id on a tie. Logits that are not numbers, or that leave
   // no token possible, are an error.
   Result<TokenId> next(std::span<const float> logits, std::span<const TokenId> history);
+
+  // Goes on behind `n_tokens` that were drawn by another chain of the same options and seed. Not
+  // for mirostat, whose state depends on logits that are gone.
+  void skip(uint64_t n_tokens) { n_drawn_ += n_tokens; }
 
   // The seed in use: the one in the options, or a random one.
   [[nodiscard]] uint64_t seed() const { return seed_; }
