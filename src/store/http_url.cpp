@@ -30,7 +30,14 @@ std::string lower(std::string text) {
   return text;
 }
 
-// Null: not a URL that may be used. `reason` then says why.
+// curl takes "%7F" in a host for the character it stands for. No host has other characters than
+// these, and with them the address would not be the same when it is read again.
+bool is_host(std::string_view host) {
+  return !host.empty() && host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-._:[]") ==
+                              std::string_view::npos;
+}
+
+// False: not a URL that may be used. `reason` then says why.
 bool take_apart(const Handle& handle, Url& url, std::string& reason) {
   url.scheme = lower(part(handle, CURLUPART_SCHEME));
   url.host = lower(part(handle, CURLUPART_HOST));
@@ -38,7 +45,7 @@ bool take_apart(const Handle& handle, Url& url, std::string& reason) {
   url.port = static_cast<uint16_t>(std::strtoul(port.c_str(), nullptr, 10));
   if (url.scheme != "http" && url.scheme != "https") {
     reason = "it is neither http nor https";
-  } else if (url.host.empty() || url.port == 0) {
+  } else if (!is_host(url.host) || url.port == 0) {
     reason = "it names no host";
   } else if (!part(handle, CURLUPART_USER).empty() || !part(handle, CURLUPART_PASSWORD).empty()) {
     reason = "it holds a user name or a password";

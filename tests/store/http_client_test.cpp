@@ -47,7 +47,7 @@ TEST(HttpUrl, TakesApartAndJoins) {
   EXPECT_EQ(resolve_location(url, "/c").value().shown(), "https://Example.ORG/c");
   EXPECT_EQ(resolve_location(url, "http://127.1/x").value().host, "127.0.0.1");
   for (const char* text : {"ftp://a/b", "file:///etc/passwd", "http://", "http://u:p@host/", "",
-                           "http://a b/", "gopher://x"}) {
+                           "http://a b/", "gopher://x", "http://a%7Fb/"}) {
     EXPECT_FALSE(parse_url(text)) << text;
   }
   EXPECT_FALSE(resolve_location(url, "file:///etc/passwd"));
