@@ -58,6 +58,9 @@ LLMRUN_PEAK_LOOP(avx2_int8, LLMRUN_STEP, 2 * 32, "vzeroupper")
 #define LLMRUN_STEP(i) "%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm" #i "\n\t"
 LLMRUN_PEAK_LOOP(avx_vnni_int8, LLMRUN_STEP, 2 * 32, "vzeroupper")
 #undef LLMRUN_STEP
+#define LLMRUN_STEP(i) "%{evex%} vpdpbusd %%ymm12, %%ymm13, %%ymm" #i "\n\t"
+LLMRUN_PEAK_LOOP(vnni256_int8, LLMRUN_STEP, 2 * 32, "vzeroupper")
+#undef LLMRUN_STEP
 #define LLMRUN_STEP(i) "vfmadd231ps %%zmm12, %%zmm13, %%zmm" #i "\n\t"
 LLMRUN_PEAK_LOOP(avx512_f32, LLMRUN_STEP, 2 * 16, "vzeroupper")
 #undef LLMRUN_STEP
@@ -79,6 +82,9 @@ Loops loops_for(std::string_view target) {
   const CpuFeatures& cpu = cpu_features();
   if (target.starts_with("avx512") && cpu.avx512f) {
     return {avx512_f32, cpu.avx512vnni && cpu.avx512bw ? avx512_int8 : avx2_int8};
+  }
+  if (target == "vnni256" && cpu.avx512vl && cpu.avx512vnni && cpu.fma) {
+    return {avx2_f32, vnni256_int8};
   }
   if (target == "avxvnni" && cpu.avx_vnni && cpu.fma) return {avx2_f32, avx_vnni_int8};
   if (target.starts_with("avx") && cpu.avx2 && cpu.fma) return {avx2_f32, avx2_int8};
