@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file_io.h"
+#include "base/json_depth.h"
 #include "base/keyed_hash.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
@@ -46,28 +47,10 @@ Result<void> check_room(const std::vector<Row>& rows) {
   return bad("there are more than {} requests; split the input", kMaxRows);
 }
 
-// The deepest nesting of brackets outside strings: keeps every walk over the document shallow.
-bool is_too_deep(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kMaxJsonDepth) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 Result<Json> parse(std::string_view line) {
-  if (is_too_deep(line)) return bad("JSON nested deeper than {} levels", kMaxJsonDepth);
+  if (json_is_deeper_than(line, kMaxJsonDepth)) {
+    return bad("JSON nested deeper than {} levels", kMaxJsonDepth);
+  }
   try {
     return Json::parse(line);
   } catch (const Json::parse_error& error) {

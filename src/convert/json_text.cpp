@@ -6,36 +6,12 @@
 
 #include "base/error.h"
 #include "base/file_io.h"
+#include "base/json_depth.h"
 #include "convert/limits.h"
 
 namespace llmrun::convert {
-namespace {
-
-// The deepest nesting of brackets outside strings.
-int nesting_of(std::string_view text) {
-  int depth = 0;
-  int deepest = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size() && deepest <= kMaxJsonDepth; ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      deepest = std::max(deepest, ++depth);
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return deepest;
-}
-
-}  // namespace
-
 Result<JsonDocument> parse_json(std::string_view text, const std::string& path) {
-  if (nesting_of(text) > kMaxJsonDepth) {
+  if (json_is_deeper_than(text, kMaxJsonDepth)) {
     return with_context({ErrorCode::kBadModel,
                          fmt::format("JSON nested deeper than {} levels; no model writes such a "
                                      "file",

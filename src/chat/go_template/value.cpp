@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_depth.h"
 
 namespace llmrun::chat::go_template {
 namespace {
@@ -12,26 +13,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kMaxJsonDepth = 200;
-
-// Refuses nesting that deep before the parser builds it.
-bool is_too_deep(std::string_view json) {
-  int depth = 0;
-  bool in_text = false;
-  for (size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_text) {
-      if (c == '\\') ++i;
-      in_text = c != '"';
-    } else if (c == '"') {
-      in_text = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxJsonDepth) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
 
 Value from_json(const Json& json) {
   if (json.is_boolean()) return Value(json.get<bool>());
@@ -111,7 +92,7 @@ std::string type_name(const Value& value) {
 }
 
 Result<Value> parse_json(std::string_view json, std::string_view what) {
-  if (is_too_deep(json)) {
+  if (json_is_deeper_than(json, kMaxJsonDepth)) {
     return make_error(ErrorCode::kUsage, "{}: the JSON is nested more than {} deep", what,
                       kMaxJsonDepth);
   }
