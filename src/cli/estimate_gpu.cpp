@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cli/json.h"
+#include "cli/memory_plan_report.h"
 #include "cli/output.h"
 #include "cli/text_layout.h"
 
@@ -99,17 +100,8 @@ Result<void> print_gpu_estimate(const std::filesystem::path& path, const Context
     print_json_text(to_text(out, 2), to_text(out));
     return {};
   }
-  TextTable table;
-  table.add_column("on the card");
-  table.add_column("memory", Align::kRight);
-  table.add_column("detail");
-  for (const MemoryItem& item : plan.items) {
-    table.add_row({item.component, format_bytes(item.bytes), item.detail});
-  }
-  table.add_row({"total", format_bytes(plan.total_bytes),
-                 fmt::format("{} bytes, {} tokens of context, {} at a time", plan.total_bytes,
-                             plan.context_tokens, context.max_sequences)});
-  print("{}\n{}: {}\n{}", table.text(), path.filename().string(), verdict(plan), speed(plan));
+  print("{}\n{}: {}\n{}", memory_table("on the card", plan, context.max_sequences),
+        path.filename().string(), verdict(plan), speed(plan));
   if (!plan.whole && plan.fits) {
     print("This version does not yet divide a model between the card and the CPU.\n");
   }

@@ -128,19 +128,9 @@ class Report {
             safe_for_terminal(subject_.name), download_text(),
             format_bytes_decimal(subject_.header->received()));
     }
-    TextTable table;
-    table.add_column("component");
-    table.add_column("memory", Align::kRight);
-    table.add_column("detail");
-    for (const MemoryItem& item : plan_.items) {
-      table.add_row({item.component, format_bytes(item.bytes), item.detail});
-    }
-    table.add_row({"total", format_bytes(plan_.total_bytes),
-                   fmt::format("{} bytes, {} tokens of context, {} at a time", plan_.total_bytes,
-                               plan_.context_tokens, request_.context.max_sequences)});
-    print("{}\n{}: {} {}{}\n", table.text(), safe_for_terminal(subject_.name),
-          fits() ? "fits into" : "does not fit into", format_bytes(limit_),
-          request_.fits ? "" : " that are free on this machine");
+    print("{}\n{}: {} {}{}\n", memory_table("component", plan_, request_.context.max_sequences),
+          safe_for_terminal(subject_.name), fits() ? "fits into" : "does not fit into",
+          format_bytes(limit_), request_.fits ? "" : " that are free on this machine");
     if (request_.all_quants) print_choices(choices_, subject_.name);
   }
 

@@ -2,10 +2,14 @@
 // offers, from its header alone.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "base/units.h"
+#include "cli/text_layout.h"
 #include "llmrun/error.h"
 #include "llmrun/model.h"
 #include "store/source.h"
@@ -22,5 +26,21 @@ struct PlanRequest {
 };
 
 Result<void> report_memory_plan(const PlanRequest& request);
+
+// The parts of a plan (a MemoryEstimate or a GpuEstimate) and their sum, as `estimate` prints them.
+template <typename Plan>
+std::string memory_table(const std::string& title, const Plan& plan, int64_t max_sequences) {
+  TextTable table;
+  table.add_column(title);
+  table.add_column("memory", Align::kRight);
+  table.add_column("detail");
+  for (const MemoryItem& item : plan.items) {
+    table.add_row({item.component, format_bytes(item.bytes), item.detail});
+  }
+  table.add_row({"total", format_bytes(plan.total_bytes),
+                 fmt::format("{} bytes, {} tokens of context, {} at a time", plan.total_bytes,
+                             plan.context_tokens, max_sequences)});
+  return table.text();
+}
 
 }  // namespace llmrun::cli
