@@ -45,13 +45,6 @@ FakeContext::Next script(size_t n_prompt, std::vector<TokenId> answer) {
   };
 }
 
-// The next token depends on all tokens before.
-TokenId mixed(const std::vector<TokenId>& tokens) {
-  uint32_t hash = 17;
-  for (const TokenId id : tokens) hash = hash * 31 + static_cast<uint32_t>(id) + 7;
-  return static_cast<TokenId>((hash >> 3) % 1000);
-}
-
 Request greedy(std::vector<TokenId> prompt, int64_t max_tokens = -1) {
   Request request;
   request.prompt = std::move(prompt);

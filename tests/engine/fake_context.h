@@ -15,6 +15,14 @@
 
 namespace llmrun::engine {
 
+// A next token that depends on all tokens before, of kMixedVocab.
+inline constexpr int64_t kMixedVocab = 1000;
+inline TokenId mixed(const std::vector<TokenId>& tokens) {
+  uint32_t hash = 17;
+  for (const TokenId id : tokens) hash = hash * 31 + static_cast<uint32_t>(id) + 7;
+  return static_cast<TokenId>((hash >> 3) % kMixedVocab);
+}
+
 struct FakeShape {
   int64_t window = 0;         // a second layer sees so many tokens
   bool is_recurrent = false;  // a third one has a state

@@ -12,18 +12,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kVocab = 1000;
 const std::atomic<bool> kNever{false};
-
-TokenId mixed(const std::vector<TokenId>& tokens) {
-  uint32_t hash = 17;
-  for (const TokenId id : tokens) hash = hash * 31 + static_cast<uint32_t>(id) + 7;
-  return static_cast<TokenId>((hash >> 3) % kVocab);
-}
 
 std::vector<TokenId> text(size_t n, uint32_t seed) {
   std::vector<TokenId> tokens;
-  for (uint32_t i = 0; i < n; ++i) tokens.push_back(static_cast<TokenId>((seed + i * i) % kVocab));
+  for (uint32_t i = 0; i < n; ++i)
+    tokens.push_back(static_cast<TokenId>((seed + i * i) % kMixedVocab));
   return tokens;
 }
 
@@ -42,9 +36,9 @@ class OnDisk : public testing::TestWithParam<Kind> {
   // Asks in a process of its own, as far as the cache can tell.
   Generation ask(const std::vector<TokenId>& prompt, const std::string& key = "model",
                  uint64_t max_bytes = 1 << 30) {
-    FakeContext context({.context_tokens = 1024, .batch_tokens = 100, .kept_ends = 2}, kVocab,
+    FakeContext context({.context_tokens = 1024, .batch_tokens = 100, .kept_ends = 2}, kMixedVocab,
                         mixed, GetParam().shape);
-    Engine engine(context, {nullptr, kVocab});
+    Engine engine(context, {nullptr, kMixedVocab});
     engine.keep_on_disk({.folder = folder_,
                          .key = [key]() -> Result<std::string> { return key; },
                          .max_bytes = max_bytes});
@@ -146,9 +140,9 @@ TEST_P(OnDisk, StaysWithinItsLimit) {
 
 TEST_P(OnDisk, AFolderThatCannotBeMadeIsToldAndNothingElse) {
   std::ofstream(folder_) << "a file";
-  FakeContext context({.context_tokens = 1024, .batch_tokens = 100, .kept_ends = 2}, kVocab, mixed,
-                      GetParam().shape);
-  Engine engine(context, {nullptr, kVocab});
+  FakeContext context({.context_tokens = 1024, .batch_tokens = 100, .kept_ends = 2}, kMixedVocab,
+                      mixed, GetParam().shape);
+  Engine engine(context, {nullptr, kMixedVocab});
   engine.keep_on_disk({.folder = folder_, .key = []() -> Result<std::string> { return "model"; }});
   Request request;
   request.prompt = text(600, 1);

@@ -11,15 +11,7 @@
 namespace llmrun::engine {
 namespace {
 
-constexpr int64_t kVocab = 1000;
 const std::atomic<bool> kNever{false};
-
-// The next token depends on all tokens before.
-TokenId mixed(const std::vector<TokenId>& tokens) {
-  uint32_t hash = 17;
-  for (const TokenId id : tokens) hash = hash * 31 + static_cast<uint32_t>(id) + 7;
-  return static_cast<TokenId>((hash >> 3) % kVocab);
-}
 
 Request request(std::vector<TokenId> prompt, int64_t max_tokens) {
   Request request;
@@ -33,7 +25,7 @@ Request request(std::vector<TokenId> prompt, int64_t max_tokens) {
 std::vector<TokenId> text(size_t n, uint32_t seed) {
   std::mt19937 random(seed);
   std::vector<TokenId> tokens(n);
-  for (TokenId& id : tokens) id = static_cast<TokenId>(random() % kVocab);
+  for (TokenId& id : tokens) id = static_cast<TokenId>(random() % kMixedVocab);
   return tokens;
 }
 
@@ -44,8 +36,8 @@ std::vector<TokenId> operator+(std::vector<TokenId> a, const std::vector<TokenId
 
 std::vector<TokenId> answer_alone(const std::vector<TokenId>& prompt, int64_t max_tokens,
                                   int64_t context_tokens) {
-  FakeContext context({.context_tokens = context_tokens}, kVocab, mixed);
-  Engine engine(context, {nullptr, kVocab});
+  FakeContext context({.context_tokens = context_tokens}, kMixedVocab, mixed);
+  Engine engine(context, {nullptr, kMixedVocab});
   return engine.run(request(prompt, max_tokens), kNever)->tokens;
 }
 
@@ -67,9 +59,9 @@ TEST_P(Sharing, ACommonBeginningIsReadOnce) {
   const auto shared = text(300, 1);
   for (const bool together : {false, true}) {
     FakeContext context(
-        {.context_tokens = 512, .max_sequences = 4, .batch_tokens = 128, .kept_ends = 4}, kVocab,
-        mixed, GetParam().shape);
-    Engine engine(context, {nullptr, kVocab});
+        {.context_tokens = 512, .max_sequences = 4, .batch_tokens = 128, .kept_ends = 4},
+        kMixedVocab, mixed, GetParam().shape);
+    Engine engine(context, {nullptr, kMixedVocab});
     std::vector<Sequence*> sequences;
     std::vector<Generation> answers;
     for (uint32_t i = 0; i < 4; ++i) {
@@ -93,9 +85,9 @@ TEST_P(Sharing, ACommonBeginningIsReadOnce) {
 
 // A chat: each turn begins with the turn before, to its last token.
 TEST_P(Sharing, ATurnGoesOnAfterTheTurnBefore) {
-  FakeContext context({.context_tokens = 1024, .batch_tokens = 128, .kept_ends = 2}, kVocab, mixed,
-                      GetParam().shape);
-  Engine engine(context, {nullptr, kVocab});
+  FakeContext context({.context_tokens = 1024, .batch_tokens = 128, .kept_ends = 2}, kMixedVocab,
+                      mixed, GetParam().shape);
+  Engine engine(context, {nullptr, kMixedVocab});
   auto conversation = text(100, 3);
   int64_t length = 0;
   for (int turn = 0; turn < 6; ++turn) {
@@ -121,8 +113,8 @@ TEST_P(Sharing, AFullPoolMakesSequencesWaitAndNothingElse) {
                        .batch_tokens = 96,
                        .pool_tokens = 640,
                        .kept_ends = 3},
-                      kVocab, mixed, GetParam().shape);
-  Engine engine(context, {nullptr, kVocab});
+                      kMixedVocab, mixed, GetParam().shape);
+  Engine engine(context, {nullptr, kMixedVocab});
   std::vector<Sequence*> sequences;
   for (uint32_t i = 0; i < 5; ++i) {
     sequences.push_back(engine.submit(request(text(60 + 10 * i, i), 300)).value());
@@ -143,9 +135,9 @@ TEST_P(Sharing, AFullPoolMakesSequencesWaitAndNothingElse) {
 
 TEST_P(Sharing, ACancelledRequestGivesItsPagesBackAtTheNextStep) {
   FakeContext context(
-      {.context_tokens = 256, .max_sequences = 2, .batch_tokens = 256, .kept_ends = 2}, kVocab,
+      {.context_tokens = 256, .max_sequences = 2, .batch_tokens = 256, .kept_ends = 2}, kMixedVocab,
       mixed, GetParam().shape);
-  Engine engine(context, {nullptr, kVocab});
+  Engine engine(context, {nullptr, kMixedVocab});
   Sequence* const stays = engine.submit(request(text(10, 1), 5)).value();
   Sequence* const goes = engine.submit(request(text(200, 2), 50)).value();
   ASSERT_TRUE(engine.step().value());
@@ -173,8 +165,8 @@ TEST_P(Sharing, RandomMixesGiveTheAnswersOfEachAlone) {
     options.pool_tokens = 256 + below(600);
     options.pool_tokens = std::min(options.pool_tokens, options.max_sequences * 256);
     options.kept_ends = below(4);
-    FakeContext context(options, kVocab, mixed, GetParam().shape);
-    Engine engine(context, {nullptr, kVocab});
+    FakeContext context(options, kMixedVocab, mixed, GetParam().shape);
+    Engine engine(context, {nullptr, kMixedVocab});
     struct Asked {
       std::vector<TokenId> prompt;
       int64_t max_tokens;
@@ -219,8 +211,8 @@ TEST_P(Sharing, RandomMixesGiveTheAnswersOfEachAlone) {
 }
 
 TEST(Ledger, TellsWhereAPromptDeparts) {
-  FakeContext context({.context_tokens = 512, .batch_tokens = 512}, kVocab, mixed);
-  Engine engine(context, {nullptr, kVocab});
+  FakeContext context({.context_tokens = 512, .batch_tokens = 512}, kMixedVocab, mixed);
+  Engine engine(context, {nullptr, kMixedVocab});
   auto prompt = text(200, 1);
   EXPECT_FALSE(engine.run(request(prompt, 2), kNever)->departure);
   EXPECT_FALSE(engine.run(request(prompt + text(5, 9), 2), kNever)->departure.has_value() &&
@@ -237,8 +229,8 @@ TEST(Ledger, TellsWhereAPromptDeparts) {
 }
 
 TEST(Overflowing, DropsWhatTheRequestSays) {
-  FakeContext context({.context_tokens = 100, .batch_tokens = 512}, kVocab, mixed);
-  Engine engine(context, {nullptr, kVocab});
+  FakeContext context({.context_tokens = 100, .batch_tokens = 512}, kMixedVocab, mixed);
+  Engine engine(context, {nullptr, kMixedVocab});
   auto long_one = request(text(150, 1), 10);
   long_one.options.on_overflow = Overflow::kTruncateFront;
   long_one.options.keep_tokens = 20;
@@ -258,8 +250,8 @@ TEST(Overflowing, DropsWhatTheRequestSays) {
 }
 
 TEST(Overflowing, AShiftGoesOnFromTheYoungerHalf) {
-  FakeContext context({.context_tokens = 100, .batch_tokens = 512}, kVocab, mixed);
-  Engine engine(context, {nullptr, kVocab});
+  FakeContext context({.context_tokens = 100, .batch_tokens = 512}, kMixedVocab, mixed);
+  Engine engine(context, {nullptr, kMixedVocab});
   auto one = request(text(90, 1), 40);
   one.options.sampling.repeat_penalty = 1.0F;
   one.options.on_overflow = Overflow::kShift;
