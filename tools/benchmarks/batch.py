@@ -14,6 +14,7 @@ import tempfile
 import time
 
 from . import models
+from .peer import LOAD
 
 N_SLOTS = 8
 LAYOUTS = {"repacked": [True], "file": [False], "both": [True, False]}
@@ -39,21 +40,11 @@ print(json.dumps({"seconds": time.perf_counter() - start, "usage": answer["usage
 
 # Reads the prompts as texts.
 SLOTS = r"""
-import ctypes, json, sys, time
+import json, sys
 import numpy as np
-import llama_cpp as lc
-path, threads, repack, n_tokens, n_slots = sys.argv[1], *map(int, sys.argv[2:6])
 texts = json.load(sys.stdin)
-quiet = lc.llama_log_callback(lambda level, text, data: None)
-lc.llama_log_set(quiet, None)
-lc.llama_backend_init()
-start = time.perf_counter()
-params = lc.llama_model_default_params()
-if not repack:
-    params.use_extra_bufts = False
-model = lc.llama_model_load_from_file(path.encode(), params)
-vocab = lc.llama_model_get_vocab(model)
-n_vocab = lc.llama_vocab_n_tokens(vocab)
+""" + LOAD + r"""
+n_tokens, n_slots = map(int, sys.argv[4:6])
 def tokens_of(text):
     ids = (lc.llama_token * 4096)()
     n = lc.llama_tokenize(vocab, text.encode(), len(text.encode()), ids, 4096, False, True)

@@ -10,12 +10,12 @@ import sys
 
 from . import models
 
-# Runs in a process of its own: argv is the model, threads, repack (0 or 1) and the tests as JSON;
-# prints {test: value}. What Python itself takes to start is not counted.
-SCRIPT = r"""
+# How every program for the peer begins: argv is the model, threads, repack (0 or 1), then what the
+# program itself takes. What Python takes to start is not counted.
+LOAD = r"""
 import ctypes, json, resource, sys, time
 import llama_cpp as lc
-path, threads, repack, tests = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
+path, threads, repack = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 quiet = lc.llama_log_callback(lambda level, text, data: None)
 lc.llama_log_set(quiet, None)
 lc.llama_backend_init()
@@ -26,6 +26,11 @@ if not repack:
 model = lc.llama_model_load_from_file(path.encode(), params)
 vocab = lc.llama_model_get_vocab(model)
 n_vocab = lc.llama_vocab_n_tokens(vocab)
+"""
+
+# Takes the tests as JSON; prints {test: value}.
+SCRIPT = LOAD + r"""
+tests = json.loads(sys.argv[4])
 
 def new_context(n_tokens, n_sequences):
     options = lc.llama_context_default_params()
