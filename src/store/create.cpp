@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file_io.h"
+#include "base/json_depth.h"
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
@@ -23,6 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
+
+constexpr int kMaxConfigDepth = 64;
 
 // "~/x" is below the home folder, "x" below `folder`.
 fs::path expanded(const std::string& text, const fs::path& folder) {
@@ -123,8 +126,11 @@ class Creator {
     if (!manifest.config.sha256.empty()) {
       LLMRUN_ASSIGN(const std::string config,
                     read_file(store_.blob_path(manifest.config.sha256).string(), kMaxConfigBytes));
-      Json parsed = Json::parse(config, nullptr, /*allow_exceptions=*/false);
-      if (parsed.is_object()) config_ = std::move(parsed);
+      // What is written again is walked to its depth, which another's config may not decide.
+      if (!json_is_deeper_than(config, kMaxConfigDepth)) {
+        Json parsed = Json::parse(config, nullptr, /*allow_exceptions=*/false);
+        if (parsed.is_object()) config_ = std::move(parsed);
+      }
     }
     for (Layer& layer : manifest.layers) {
       report_.reused.emplace_back(name_of(layer.kind));
