@@ -31,7 +31,7 @@ Request request(std::vector<TokenId> prompt, int64_t max_tokens) {
 
 // A step of 64 sequences of the smallest models takes 50 ms on two cores; 2 % of that is 1 ms.
 TEST(Cost, SchedulingSixtyFourSequencesIsCheap) {
-  constexpr int64_t kVocab = 16;
+  constexpr TokenId kVocab = 16;
   FakeContext context({.context_tokens = 4096, .max_sequences = 64, .batch_tokens = 512}, kVocab,
                       [](const std::vector<TokenId>&) { return 3; });
   Scheduler scheduler(context);
