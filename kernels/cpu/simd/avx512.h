@@ -13,7 +13,7 @@ struct Simd {
   static constexpr int kLanes = 16;
   static constexpr int kTileTokens = 8;
   static constexpr int kDotRows = 4, kDotTokens = 4;
-  static constexpr int kDirectTokens = 8;
+  static constexpr int kDirectTokens = 4;
   static constexpr bool kAnyUnsigned = true;
   using Words = __m512i;
   using Floats = __m512;
@@ -152,6 +152,10 @@ struct Simd {
   }
   static Floats from_words(Words v) { return _mm512_cvtepi32_ps(v); }
   static Words nearest_words(Floats v) { return _mm512_cvtps_epi32(v); }
+  static void store_bytes(int8_t* p, Words v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
+  }
+  static int32_t sum_words(Words v) { return _mm512_reduce_add_epi32(v); }
   static Floats as_floats(Words v) { return _mm512_castsi512_ps(v); }
   static Words as_words(Floats v) { return _mm512_castps_si512(v); }
   static Floats load_f16(const uint16_t* p) {

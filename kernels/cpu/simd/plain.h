@@ -134,6 +134,14 @@ struct Simd {
     const Floats magic = floats(0x1.8p23F);
     return as_words(v + magic) - as_words(magic);
   }
+  static void store_bytes(int8_t* p, Words v) {
+    for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(v[i]);
+  }
+  static int32_t sum_words(Words v) {
+    uint32_t sum = 0;
+    for (int i = 0; i < kLanes; ++i) sum += v[i];
+    return static_cast<int32_t>(sum);
+  }
   static Floats as_floats(Words v) { return reinterpret_cast<Floats>(v); }
   static Words as_words(Floats v) { return reinterpret_cast<Words>(v); }
   static Floats load_f16(const uint16_t* p) {
