@@ -6,12 +6,14 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/simd/no_tiles.h"
 #include "kernels/quant/float_formats.h"
 
 namespace llmrun::kernels::cpu {
 namespace {  // NOLINT(google-build-namespaces): see ymm.h
 
 struct Simd {
+  using Tiles = NoTiles;
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 2;
   static constexpr int kDotRows = 2, kDotTokens = 2;

@@ -11,10 +11,13 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/simd/no_tiles.h"
+
 namespace llmrun::kernels::cpu {
 namespace {  // NOLINT(google-build-namespaces): see above
 
 struct Ymm {
+  using Tiles = NoTiles;
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 4;  // tokens per register tile of the block product
   static constexpr int kDotRows = 3, kDotTokens = 4;  // register tile of the float product
