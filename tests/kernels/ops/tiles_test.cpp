@@ -40,8 +40,8 @@ std::vector<float> product(const cpu::MatmulKernels& kernels, TensorType type,
   p.activations = activations;
   p.y = y.data();
   p.y_stride = n_out;
-  kernels.products[static_cast<size_t>(type)](
-      p, 0, n_out, reinterpret_cast<uint8_t*>(scratch.bytes().data()));
+  kernels.products[static_cast<size_t>(type)](p, 0, n_out,
+                                              reinterpret_cast<uint8_t*>(scratch.bytes().data()));
   return y;
 }
 
