@@ -13,7 +13,7 @@ namespace {
 // Hands out the values of a % format in order, or by name.
 class PercentValues {
  public:
-  PercentValues(Heap& heap, const Value& values) : heap_(heap), values_(values) {}
+  explicit PercentValues(const Value& values) : values_(values) {}
 
   Result<Value> next() {
     if (!values_.is_tuple()) {
@@ -38,7 +38,6 @@ class PercentValues {
   }
 
  private:
-  Heap& heap_;
   const Value& values_;
   size_t used_ = 0;
 };
@@ -46,11 +45,7 @@ class PercentValues {
 class PercentFormatter {
  public:
   PercentFormatter(Heap& heap, const Value& format, const Value& values)
-      : heap_(heap),
-        format_(format),
-        view_(format.view()),
-        values_(heap, values),
-        out_(heap.builder()) {}
+      : heap_(heap), format_(format), view_(format.view()), values_(values), out_(heap.builder()) {}
 
   Result<Value> run() {
     size_t kept = 0;
