@@ -114,7 +114,8 @@ class BenchCommand : public Command {
   }
 
   [[nodiscard]] Result<void> measure_only_the_machine() const {
-    for (const char* option : {"prompt", "decode", "depth", "sequences", "repetitions"}) {
+    for (const char* option :
+         {"prompt", "decode", "depth", "sequences", "repetitions", "yes", "offline", "insecure"}) {
       if (options.given(option)) {
         return make_error(ErrorCode::kUsage, "--{} has no effect without a model", option);
       }

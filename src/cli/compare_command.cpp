@@ -64,8 +64,8 @@ class CompareCommand : public Command {
   Result<void> execute() override {
     if (file_.empty()) return make_error(ErrorCode::kUsage, "--file FILE is missing");
     LLMRUN_ASSIGN(compare_.text, read_input(file_));
-    LLMRUN_ASSIGN(const std::filesystem::path base, find_model(base_));
-    LLMRUN_ASSIGN(const std::filesystem::path other, find_model(other_));
+    LLMRUN_ASSIGN(const std::filesystem::path base, load_.fetch.find_file(base_));
+    LLMRUN_ASSIGN(const std::filesystem::path other, load_.fetch.find_file(other_));
     compare_.load = load_.value();
     const bool show_progress = is_terminal(STDERR_FILENO) && !json;
     const InterruptGuard guard;

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/terminal.h"
-#include "cli/fetch_consent.h"
 #include "cli/interrupt.h"
 
 namespace llmrun::cli {
@@ -69,8 +68,8 @@ bool has_thinking_switch(const RunSettings& settings, const ModelInfo& info) {
 }
 
 Result<std::unique_ptr<Conversation>> Conversation::open(RunSettings& settings, Chat chat) {
-  LLMRUN_TRY(find_or_download(settings.model, settings.yes, settings.context.context));
-  LLMRUN_ASSIGN(const std::filesystem::path path, settings.load.find(settings.model));
+  LLMRUN_ASSIGN(const std::filesystem::path path,
+                settings.load.find(settings.model, settings.context.context));
   take_defaults(settings);
   const PassingNote note("loading " + settings.model);
   LLMRUN_ASSIGN(Model model, Model::open(path, settings.load.value()));

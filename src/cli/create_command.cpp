@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/fetch_flags.h"
 #include "cli/json.h"
-#include "cli/model_argument.h"
 #include "cli/output.h"
 #include "llmrun/tools.h"
 #include "store/create.h"
@@ -30,6 +30,7 @@ class CreateCommand : public Command {
     options.add_text_argument("NAME", "the name of the new model", &name_);
     options.add_file("file", 'f', "the Modelfile (default: Modelfile; '-': standard input)",
                      &file_);
+    fetch_.add_to(options);
     add_json_option();
     examples = {
         {"llmrun create pirate -f Modelfile", "of a file that begins with FROM smollm2:135m"},
@@ -56,7 +57,8 @@ class CreateCommand : public Command {
       return {};
     }
     print("{} ({}), {}: {} new, {} there already\n", report.model.name, report.model.id,
-          format_bytes_decimal(report.model.size), listed(report.made), listed(report.reused));
+          format_bytes_decimal(report.model.total_size), listed(report.made),
+          listed(report.reused));
     return {};
   }
 
@@ -72,7 +74,8 @@ class CreateCommand : public Command {
     }
     const fs::path folder = file_ == "-" ? fs::path() : fs::path(file_).parent_path();
     const store::LocalStore store(store::models_dir());
-    auto made = store::create_model(*modelfile, folder, name, store, find_stored_model);
+    const auto find = [this](const std::string& from) { return fetch_.find(from); };
+    auto made = store::create_model(*modelfile, folder, name, store, find);
     if (!made) return with_file(made.error());
     return made;
   }
@@ -82,6 +85,7 @@ class CreateCommand : public Command {
   }
 
   std::string name_, file_ = "Modelfile";
+  FetchFlags fetch_;
 };
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/terminal.h"
 #include "cli/command.h"
+#include "cli/fetch_flags.h"
 #include "cli/json.h"
-#include "cli/model_argument.h"
 #include "cli/output.h"
 #include "cli/token_input.h"
 #include "llmrun/model.h"
@@ -30,6 +30,7 @@ class DetokenizeCommand : public Command {
     };
     options.add_file("file", 'f', "read the ids from a file", &file_);
     options.add_switch("no-special", 0, "leave special tokens out", &no_special_);
+    fetch_.add_to(options);
     add_json_option();
     examples = {{"llmrun detokenize smollm2:135m 19556 905", "the text of two tokens"},
                 {"llmrun tokenize m.gguf - < a.txt | llmrun detokenize m.gguf | cmp - a.txt",
@@ -39,7 +40,7 @@ class DetokenizeCommand : public Command {
   Result<void> execute() override {
     LLMRUN_ASSIGN(const std::string list, read_list());
     LLMRUN_ASSIGN(const std::vector<TokenId> ids, parse_ids(list));
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, fetch_.find_file(model_));
     LLMRUN_ASSIGN(const Model model, Model::open_vocabulary(path));
     LLMRUN_ASSIGN(const std::string text, model.detokenize(ids, !no_special_));
     if (json) {
@@ -70,6 +71,7 @@ class DetokenizeCommand : public Command {
   }
 
   std::string model_, ids_, file_;
+  FetchFlags fetch_;
   bool no_special_ = false;
 };
 

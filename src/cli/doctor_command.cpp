@@ -76,7 +76,7 @@ class DoctorCommand : public Command {
 
   Result<void> execute() override {
     if (!model_.empty()) return check_model_file();
-    for (const char* option : {"threads", "device", "cpu-target"}) {
+    for (const char* option : {"threads", "device", "cpu-target", "yes", "offline", "insecure"}) {
       if (options.given(option)) {
         return make_error(ErrorCode::kUsage, "--{} has no effect without a model", option);
       }
@@ -93,7 +93,7 @@ class DoctorCommand : public Command {
 
  private:
   [[nodiscard]] Result<void> check_model_file() const {
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.fetch.find_file(model_));
     LLMRUN_ASSIGN(const Checkup checkup, check_model(path, load_.value()));
     if (json) {
       Json checks = Json::array();

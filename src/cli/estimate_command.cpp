@@ -41,7 +41,7 @@ class EstimateCommand : public Command {
                         &context_.context.max_sequences, {1, 4096});
     options.add_switch("all-quants", 0, "a table of all that a Hugging Face repository has",
                        &all_quants_);
-    source_.add_to(options);
+    fetch_.add_to(options);
     options.start_group("Plan for a GPU");
     gpu_.add_to(options);
     options.start_group("Options");
@@ -110,7 +110,11 @@ class EstimateCommand : public Command {
     wanted.model = model_;
     wanted.context = context_.context;
     wanted.context.max_sequences = options.given("parallel") ? context_.context.max_sequences : 0;
-    wanted.find_model = [](const std::string& name) { return find_batch_model({}, name); };
+    wanted.find_model = [this](const std::string& name) {
+      LoadFlags load;
+      load.fetch = fetch_;
+      return find_batch_model(std::move(load), name);
+    };
     wanted.keep_going = true;
     LLMRUN_ASSIGN(const batch::Job job, batch::Job::prepare(std::move(wanted)));
     return print_batch_estimate(job, json);
@@ -127,7 +131,7 @@ class EstimateCommand : public Command {
   // An option that would have no effect is an error.
   [[nodiscard]] Result<void> check() const {
     for (const char* name : {"ctx", "parallel", "batch", "kv-type", "k-type", "v-type",
-                             "all-quants", "offline", "insecure"}) {
+                             "all-quants", "yes", "offline", "insecure"}) {
       if (model_.empty() && batch_input_.empty() && options.given(name)) {
         return make_error(ErrorCode::kUsage,
                           "--{} has no effect without MODEL: the rule of thumb knows only numbers",
@@ -278,15 +282,14 @@ class EstimateCommand : public Command {
     if (all_quants_) {
       return make_error(ErrorCode::kUsage, "--all-quants has no effect on the plan for a GPU");
     }
-    LLMRUN_ASSIGN(const ModelHeader header, find_header(model_, source_.value()));
+    LLMRUN_ASSIGN(const ModelHeader header, find_header(model_, fetch_));
     auto printed = print_gpu_estimate(header.file, context_.context, gpu_.request, json);
     if (!printed) return header.explain(std::move(printed).error());
     return {};
   }
 
   Result<void> estimate_model() {
-    return report_memory_plan(
-        {model_, context_.context, fits_, all_quants_, json, source_.value()});
+    return report_memory_plan({model_, context_.context, fits_, all_quants_, json, fetch_});
   }
 
   std::string model_;
@@ -296,7 +299,7 @@ class EstimateCommand : public Command {
   std::optional<double> parameters_;
   std::optional<double> bits_;
   std::optional<uint64_t> fits_;
-  SourceFlags source_;
+  FetchFlags fetch_;
   bool table_ = false, all_quants_ = false;
 };
 

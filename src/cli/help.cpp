@@ -62,6 +62,17 @@ std::string paragraphs(std::string_view text, int width) {
   return out;
 }
 
+// The headings of the options, in the order in which they first stand.
+std::vector<std::string> groups_of(const OptionTable& options) {
+  std::vector<std::string> groups;
+  for (const Option& option : options.options()) {
+    if (std::find(groups.begin(), groups.end(), option.group) == groups.end()) {
+      groups.push_back(option.group);
+    }
+  }
+  return groups;
+}
+
 }  // namespace
 
 std::string usage_line(std::string_view name, const Command& command) {
@@ -86,13 +97,11 @@ std::string command_help(const CommandEntry& entry, const Command& command, int 
     }
     text += "\n";
   }
-  std::string group;
-  for (const Option& option : command.options.options()) {
-    if (option.group != group) {
-      text += fmt::format("{}{}:\n", group.empty() ? "" : "\n", option.group);
-      group = option.group;
+  for (const std::string& group : groups_of(command.options)) {
+    text += fmt::format("{}{}:\n", text.ends_with("\n\n") ? "" : "\n", group);
+    for (const Option& option : command.options.options()) {
+      if (option.group == group) text += option_lines(option, width);
     }
-    text += option_lines(option, width);
   }
   if (!command.examples.empty()) text += "\nExamples:\n";
   for (const Example& example : command.examples) {

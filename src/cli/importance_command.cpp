@@ -43,7 +43,7 @@ class ImportanceCommand : public Command {
     if (output_.empty()) return make_error(ErrorCode::kUsage, "--output FILE is missing");
     ImportanceOptions gather;
     LLMRUN_ASSIGN(gather.text, read_input(file_));
-    LLMRUN_ASSIGN(gather.model, find_model(model_));
+    LLMRUN_ASSIGN(gather.model, load_.fetch.find_file(model_));
     gather.text_name = std::filesystem::path(file_).filename().string();
     gather.output = output_;
     gather.context_tokens = window_;

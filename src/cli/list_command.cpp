@@ -64,7 +64,8 @@ class ListCommand : public Command {
                                {"id", model.id},
                                {"place", model.place},
                                {"file", model.file.string()},
-                               {"bytes", model.size},
+                               {"bytes", model.total_size},
+                               {"file_bytes", model.size},
                                {"modified", model.modified}});
     }
     for (const auto& entry : store::catalog()) {
@@ -89,8 +90,9 @@ class ListCommand : public Command {
       table.add_column("MODIFIED");
       table.add_column("WHERE");
       for (const auto& model : stored) {
-        table.add_row({safe_for_terminal(model.name), model.id, format_bytes_decimal(model.size),
-                       local_date(model.modified), model.place});
+        table.add_row({safe_for_terminal(model.name), model.id,
+                       format_bytes_decimal(model.total_size), local_date(model.modified),
+                       model.place});
       }
       write_out(table.text());
     }

@@ -151,16 +151,17 @@ class Report {
 
 // Quantisations can be compared when a server tells which there are.
 Result<ModelHeader> find_subject(const PlanRequest& request) {
-  if (!request.all_quants) return find_header(request.model, request.source);
+  if (!request.all_quants) return find_header(request.model, request.fetch);
   const auto here = store::find_model_here(request.model);
-  if (here && here->place == "file") {
+  if (here && here->place == store::kPlaceOfFiles) {
     return make_error(
         ErrorCode::kUsage,
         "--all-quants compares the files of a Hugging Face repository (hf:user/repo), "
         "and {} is one file",
         request.model);
   }
-  LLMRUN_ASSIGN(ModelHeader subject, read_remote_header(request.model, request.source));
+  LLMRUN_ASSIGN(ModelHeader subject,
+                read_remote_header(request.model, request.fetch.network.value()));
   if (!subject.remote->choices.empty()) return subject;
   return make_error(ErrorCode::kUnsupported,
                     "--all-quants needs a Hugging Face repository (hf:user/repo): the server of {} "

@@ -9,10 +9,10 @@
 #include <string>
 
 #include "base/units.h"
+#include "cli/fetch_flags.h"
 #include "cli/text_layout.h"
 #include "llmrun/error.h"
 #include "llmrun/model.h"
-#include "store/source.h"
 
 namespace llmrun::cli {
 
@@ -22,7 +22,7 @@ struct PlanRequest {
   std::optional<uint64_t> fits;  // memory to hold it against; else what is free on this machine
   bool all_quants = false;       // a table of every quantisation that the repository has
   bool json = false;
-  store::SourceOptions source;
+  FetchFlags fetch;
 };
 
 Result<void> report_memory_plan(const PlanRequest& request);

@@ -1,21 +1,11 @@
-// The shared options and the way from a model's name to its file.
+// The shared options; see model_argument.h.
 #include "cli/model_argument.h"
 
 #include <limits>
 
 #include "base/error.h"
-#include "store/resolver.h"
 
 namespace llmrun::cli {
-
-Result<store::StoredModel> find_stored_model(const std::string& name) {
-  return store::find_or_fetch(name, {});
-}
-
-Result<std::filesystem::path> find_model(const std::string& name) {
-  LLMRUN_ASSIGN(const store::StoredModel model, find_stored_model(name));
-  return model.file;
-}
 
 namespace {
 
@@ -44,15 +34,6 @@ Result<AdapterOption> parse_adapter(std::string_view text) {
   if (text.empty()) return make_error(ErrorCode::kUsage, "--adapter needs a FILE");
   adapter.path = text;
   return adapter;
-}
-
-void SourceFlags::add_to(OptionTable& options) {
-  options.add_switch("offline", 0, "ask nothing over the network", &offline);
-  options.add_switch("insecure", 0, "allow plain http to other machines", &insecure);
-}
-
-store::SourceOptions SourceFlags::value() const {
-  return {.offline = offline, .insecure = insecure};
 }
 
 void add_rope_options(OptionTable& options, RopeOverride* rope) {
@@ -85,10 +66,12 @@ void LoadFlags::add_to(OptionTable& options) {
     return {};
   };
   add_rope_options(options, &load.rope);
+  fetch.add_to(options);
 }
 
-Result<std::filesystem::path> LoadFlags::find(const std::string& name) {
-  LLMRUN_ASSIGN(const store::StoredModel model, find_stored_model(name));
+Result<std::filesystem::path> LoadFlags::find(const std::string& name,
+                                              const ContextOptions& context) {
+  LLMRUN_ASSIGN(const store::StoredModel model, fetch.find(name, context));
   LLMRUN_ASSIGN(layers, store::read_layers(model));
   std::vector<AdapterOption> adapters;
   for (const std::filesystem::path& path : layers.adapters) adapters.push_back({path, 1.0F});

@@ -9,7 +9,7 @@ namespace {
 
 ModelHeader header_of(const store::StoredModel& model) {
   ModelHeader found;
-  found.name = model.place == "file" ? model.file.filename().string() : model.name;
+  found.name = model.place == store::kPlaceOfFiles ? model.file.filename().string() : model.name;
   found.file = model.file;
   return found;
 }
@@ -21,11 +21,11 @@ tl::unexpected<Error> ModelHeader::explain(Error error) const {
   return tl::unexpected<Error>(std::move(error));
 }
 
-Result<ModelHeader> find_header(const std::string& name, const store::SourceOptions& source) {
+Result<ModelHeader> find_header(const std::string& name, const FetchFlags& fetch) {
   if (const auto here = store::find_model_here(name)) return header_of(*here);
-  auto remote = read_remote_header(name, source);
+  auto remote = read_remote_header(name, fetch.network.value());
   if (remote || remote.error().code != ErrorCode::kUnsupported) return remote;
-  LLMRUN_ASSIGN(const store::StoredModel fetched, store::find_or_fetch(name, source));
+  LLMRUN_ASSIGN(const store::StoredModel fetched, fetch.find(name));
   return header_of(fetched);
 }
 

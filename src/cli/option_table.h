@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "llmrun/error.h"
@@ -55,8 +56,8 @@ struct Range {
 
 class OptionTable {
  public:
-  // Options added after this call stand under `title` in the help.
-  void start_group(std::string title) { group_ = std::move(title); }
+  // Options added after this call stand under `title` in the help. The title until now.
+  std::string start_group(std::string title) { return std::exchange(group_, std::move(title)); }
 
   Option& add(Option option);
   Option& add_switch(std::string name, char letter, std::string help, bool* target);

@@ -1,6 +1,7 @@
 // `llmrun pull`.
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/fetch_flags.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "store/resolver.h"
@@ -14,10 +15,10 @@ class PullCommand : public Command {
     description =
         "Brings a model to this machine: a name of Ollama's registry or another one "
         "(host/namespace/model:tag), of Hugging Face, of the catalogue, or an address. What came "
-        "is "
-        "kept when something goes wrong, and the next pull goes on from there; what arrives is "
-        "checked against its SHA-256, and a download that was cut short never looks complete. A "
-        "model that is there already is left as it is.";
+        "is kept when something goes wrong, and the next pull goes on from there; what arrives is "
+        "checked against its SHA-256, and a download that was cut short never looks complete.\n\n"
+        "Of a model that is there already the server is asked whether it has a newer one, and what "
+        "differs is fetched.";
     examples = {
         {"llmrun pull smollm2:135m", "fetch the default model"},
         {"llmrun pull deepseek-r1:7b", "from Ollama's registry"},
@@ -27,7 +28,7 @@ class PullCommand : public Command {
                        &quiet_);
     options.add_switch("print-path", 0, "print the path of the file and nothing else",
                        &print_path_);
-    options.add_switch("insecure", 0, "allow plain http to other machines", &insecure_);
+    network_.add_to(options);
     options.add_integer("stall", 0, "SECONDS",
                         "give a connection up that brings nothing for so long (default: 30)",
                         &stall_, {1, 3600});
@@ -38,25 +39,23 @@ class PullCommand : public Command {
 
   Result<void> execute() override {
     const InterruptGuard interrupt;
-    store::SourceOptions source;
-    source.insecure = insecure_;
+    store::SourceOptions source = network_.value();
     source.stall_seconds = static_cast<int>(stall_);
     source.max_tries = static_cast<int>(tries_);
-    source.cancelled = InterruptGuard::interrupted;
-    LLMRUN_ASSIGN(const auto path, store::resolve_model(model_, source));
+    LLMRUN_ASSIGN(const store::StoredModel model, store::pull_model(model_, source));
     if (print_path_) {
-      print("{}\n", path.string());
+      print("{}\n", model.file.string());
     } else if (!quiet_) {
-      print("{} is here: {}\n", model_, path.string());
+      print("{} is here: {}\n", model_, model.file.string());
     }
     return {};
   }
 
  private:
   std::string model_;
+  NetworkFlags network_;
   bool quiet_ = false;
   bool print_path_ = false;
-  bool insecure_ = false;
   int64_t stall_ = 30;
   int64_t tries_ = 6;
 };

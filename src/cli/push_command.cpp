@@ -1,6 +1,7 @@
 // `llmrun push`.
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/fetch_flags.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "store/paths.h"
@@ -19,17 +20,14 @@ class PushCommand : public Command {
         "sent along.";
     examples = {{"llmrun cp tiny:1b 127.0.0.1:5000/me/tiny:1b", "name it for the registry"},
                 {"llmrun push 127.0.0.1:5000/me/tiny:1b", "send it"}};
-    options.add_switch("insecure", 0, "allow plain http to other machines", &insecure_);
+    network_.add_to(options);
     options.add_model_argument(&name_);
   }
 
   Result<void> execute() override {
     LLMRUN_ASSIGN(const store::ModelName name, store::parse_model_name(name_));
     const InterruptGuard interrupt;
-    store::HttpOptions http;
-    http.insecure = insecure_;
-    http.cancelled = InterruptGuard::interrupted;
-    const store::HttpClient client(http);
+    const store::HttpClient client(store::http_options(network_.value()));
     LLMRUN_TRY(store::push_model(client, name, store::LocalStore(store::models_dir())));
     print("{} is on {}\n", name.text(), name.host);
     return {};
@@ -37,7 +35,7 @@ class PushCommand : public Command {
 
  private:
   std::string name_;
-  bool insecure_ = false;
+  NetworkFlags network_;
 };
 
 }  // namespace

@@ -8,9 +8,9 @@
 #include "base/progress.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/fetch_flags.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
-#include "cli/model_argument.h"
 #include "cli/output.h"
 #include "cli/text_layout.h"
 
@@ -52,6 +52,7 @@ class QuantizeCommand : public Command {
     options.add_integer("threads", 't', "N", "threads to compute with (default: one per core)",
                         &threads_, {1, 1024});
     options.add_switch("quiet", 'q', "show no progress", &quiet_);
+    fetch_.add_to(options);
     add_json_option();
     examples = {{"llmrun quantize model-bf16.gguf model-q4.gguf Q4_K_M", "the usual choice"},
                 {"llmrun quantize model-bf16.gguf - Q3_K_M --dry-run", "how large would it be?"},
@@ -63,7 +64,7 @@ class QuantizeCommand : public Command {
 
   Result<void> execute() override {
     QuantizeOptions quantize;
-    LLMRUN_ASSIGN(quantize.input, find_model(input_));
+    LLMRUN_ASSIGN(quantize.input, fetch_.find_file(input_));
     quantize.output = output_;
     quantize.type = type_;
     quantize.keep_output_f16 = keep_output_;
@@ -202,6 +203,7 @@ class QuantizeCommand : public Command {
   std::string input_, output_, type_, importance_;
   std::vector<std::string> overrides_;
   int64_t threads_ = 0;
+  FetchFlags fetch_;
   bool keep_output_ = false, dry_run_ = false, per_tensor_ = false, quiet_ = false;
 };
 

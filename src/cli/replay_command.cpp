@@ -40,7 +40,7 @@ class ReplayCommand : public Command {
     if (model_.empty()) {
       LLMRUN_ASSIGN(model_, receipt_model(receipt));
     }
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.fetch.find_file(model_));
     LLMRUN_ASSIGN(const Replay result, replay(path, receipt, load_.value()));
     show(result);
     LLMRUN_TRY(finish_output());

@@ -35,8 +35,6 @@ class RunCommand : public Command {
     };
     add_question_options();
     add_answer_options();
-    options.start_group("A model that is not on this machine");
-    options.add_switch("yes", 'y', "download it without asking", &settings_.yes);
     options.start_group("Sampling, in the order of its stages");
     add_sampling_options(options, &settings_.sampling);
     options.start_group("Computing");

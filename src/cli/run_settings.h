@@ -14,7 +14,6 @@ namespace llmrun::cli {
 
 struct RunSettings {
   std::string model;   // as the user named it
-  bool yes = false;    // download it without asking
   std::string prompt;  // the words after MODEL
   std::vector<std::string> files;
   std::optional<std::string> system;

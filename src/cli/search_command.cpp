@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/fetch_flags.h"
 #include "cli/json.h"
-#include "cli/model_argument.h"
 #include "cli/output.h"
 #include "cli/text_layout.h"
 #include "store/catalog.h"
@@ -44,7 +44,7 @@ class SearchCommand : public Command {
     options.add_argument(std::move(words));
     options.add_integer("limit", 0, "N", "at most so many of Hugging Face (default: 20)", &limit_,
                         {1, 1000});
-    source_.add_to(options);
+    network_.add_to(options);
     add_json_option();
     examples = {{"llmrun search qwen3 coder", "what there is of Qwen3 Coder"},
                 {"llmrun estimate hf:USER/REPO --all-quants", "then: which of its files fits"},
@@ -58,7 +58,7 @@ class SearchCommand : public Command {
     for (const store::CatalogEntry& entry : store::catalog()) {
       if (has_words(entry.name + " " + entry.title, words_)) catalogue_.push_back(&entry);
     }
-    const bool ask_hub = !source_.value().offline && !store::is_offline_by_environment();
+    const bool ask_hub = !store::is_offline(network_.value());
     Result<void> hub_answer;
     if (ask_hub) hub_answer = search_hub();
     // What is known is shown, also when the network is down; the error follows.
@@ -75,7 +75,7 @@ class SearchCommand : public Command {
   Result<void> search_hub() {
     std::string query;
     for (const std::string& word : words_) query += (query.empty() ? "" : " ") + word;
-    const store::HttpClient client(store::http_options(source_.value()));
+    const store::HttpClient client(store::http_options(network_.value()));
     LLMRUN_ASSIGN(hub_, store::HfHub(client).search(query, static_cast<int>(limit_)));
     return {};
   }
@@ -84,7 +84,7 @@ class SearchCommand : public Command {
     Json out = {{"models", Json::array()}, {"catalogue", Json::array()}};
     for (const store::StoredModel& model : here_) {
       out["models"].push_back(
-          {{"name", model.name}, {"place", model.place}, {"bytes", model.size}});
+          {{"name", model.name}, {"place", model.place}, {"bytes", model.total_size}});
     }
     for (const store::CatalogEntry* entry : catalogue_) {
       out["catalogue"].push_back(
@@ -108,7 +108,7 @@ class SearchCommand : public Command {
     table.add_column("SIZE", Align::kRight);
     table.add_column("WHERE");
     for (const store::StoredModel& model : here_) {
-      table.add_row({safe_for_terminal(model.name), format_bytes_decimal(model.size),
+      table.add_row({safe_for_terminal(model.name), format_bytes_decimal(model.total_size),
                      "on this machine: " + model.place});
     }
     for (const store::CatalogEntry* entry : catalogue_) {
@@ -137,7 +137,7 @@ class SearchCommand : public Command {
 
   std::vector<std::string> words_;
   int64_t limit_ = 20;
-  SourceFlags source_;
+  NetworkFlags network_;
   std::vector<store::StoredModel> here_;
   std::vector<const store::CatalogEntry*> catalogue_;
   std::vector<store::HfSearchHit> hub_;

@@ -1,5 +1,6 @@
 // `llmrun show`: what a model file holds, read from its directory; no weights are loaded.
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/npy.h"
@@ -8,6 +9,8 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/model_argument.h"
+#include "cli/model_header.h"
+#include "cli/model_texts.h"
 #include "cli/output.h"
 #include "cli/text_layout.h"
 #include "llmrun/model_info.h"
@@ -38,60 +41,6 @@ std::string mix_text(const ModelInfo& info) {
   return fmt::format("{} ({:.2f} bits per weight)", text, info.bits_per_weight);
 }
 
-// Texts that travel with the model: what --license and its likes print, and nothing else.
-struct ModelText {
-  const char* option;
-  const char* help;
-  const char* missing;  // "it has no …"
-  std::string (*text)(const ModelInfo&, const store::ModelLayers&, const std::string& name);
-};
-
-std::string license_text(const ModelInfo& info, const store::ModelLayers& layers,
-                         const std::string&) {
-  std::string text;
-  for (const std::string& license : layers.licenses) text += license + "\n";
-  return text.empty() && !info.license.empty() ? info.license + "\n" : text;
-}
-
-std::string modelfile_text(const ModelInfo& info, const store::ModelLayers& layers,
-                           const std::string& name) {
-  store::Modelfile file = store::as_modelfile(layers, info.path.string());
-  return store::write_modelfile(
-      file, fmt::format("Made by llmrun show --modelfile. To build on this model by its name, "
-                        "write\nFROM {}",
-                        name));
-}
-
-std::string parameters_text(const ModelInfo&, const store::ModelLayers& layers,
-                            const std::string&) {
-  std::string text;
-  for (const store::Parameter& each : layers.parameters) {
-    text += fmt::format("{:<30} {}\n", each.name,
-                        each.name == "stop" ? to_text(Json(each.value)) : each.value);
-  }
-  return text;
-}
-
-std::string system_text(const ModelInfo&, const store::ModelLayers& layers, const std::string&) {
-  return layers.system ? *layers.system + "\n" : std::string();
-}
-
-std::string chat_template_text(const ModelInfo& info, const store::ModelLayers& layers,
-                               const std::string&) {
-  return info.chat_template.empty() ? layers.chat_template.value_or("") : info.chat_template;
-}
-
-constexpr ModelText kTexts[] = {
-    {"template", "print the chat template and nothing else", "chat template of its own",
-     chat_template_text},
-    {"license", "print the license and nothing else", "license", license_text},
-    {"modelfile", "print a Modelfile that makes this model, and nothing else", "Modelfile",
-     modelfile_text},
-    {"parameters", "print the parameters that travel with it and nothing else",
-     "parameters of its own", parameters_text},
-    {"system", "print its system message and nothing else", "system message", system_text},
-};
-
 void add_layers(const ModelInfo& info, const store::ModelLayers& layers, Json& out) {
   Json parameters = Json::object();
   Json stop = Json::array();
@@ -100,7 +49,7 @@ void add_layers(const ModelInfo& info, const store::ModelLayers& layers, Json& o
     if (each.name != "stop") parameters[each.name] = each.value;
   }
   if (!stop.empty()) parameters["stop"] = std::move(stop);
-  out["template"] = chat_template_text(info, layers, "");
+  out["template"] = chat_template_text(info, layers);
   out["system"] = layers.system.value_or("");
   out["model_parameters"] = std::move(parameters);
   out["licenses"] = layers.licenses;
@@ -178,11 +127,14 @@ Json info_json(const ModelInfo& info) {
 class ShowCommand : public Command {
  public:
   ShowCommand() {
-    description = "Only the directory of the file is read, so it answers at once at any size.";
+    description =
+        "Only the directory of the file is read, so it answers at once at any size. Of a model "
+        "that is not on this machine the server's file is looked at, a few MB of it, and nothing "
+        "is kept.";
     options.add_model_argument(&model_);
     options.add_switch("tensors", 0, "list the tensors", &tensors_);
     options.add_switch("metadata", 0, "list the metadata", &metadata_);
-    for (const ModelText& text : kTexts) {
+    for (const ModelText& text : model_texts()) {
       options.add_switch(text.option, 0, text.help, nullptr).set =
           [this, &text](std::string_view) -> Result<void> {
         if (text_ != nullptr && text_ != &text) {
@@ -196,6 +148,7 @@ class ShowCommand : public Command {
     options.add_text("tensor", 0, "NAME", "decode one tensor to float32; needs -o", &tensor_);
     options.add_file("output", 'o', "the .npy file for --tensor", &output_);
     add_rope_options(options, &rope_);
+    load_.fetch.add_to(options);
     add_json_option();
     examples = {{"llmrun show smollm2:135m", "the whole picture"},
                 {"llmrun show model.gguf --tensors --json", "all tensors, for a program"},
@@ -205,24 +158,60 @@ class ShowCommand : public Command {
 
   Result<void> execute() override {
     LLMRUN_TRY(check());
-    LoadFlags load;
-    LLMRUN_ASSIGN(const std::filesystem::path path, load.find(model_));
+    LLMRUN_ASSIGN(const ModelHeader header, find_header(model_, load_.fetch));
+    if (header.header) {
+      if (text_ == nullptr && tensor_.empty()) return show_remote(header);
+      return make_error(ErrorCode::kNotFound,
+                        "{} is not on this machine, and --{} needs all of it; to fetch it: llmrun "
+                        "pull {}",
+                        header.name, text_ != nullptr ? text_->option : "tensor", model_);
+    }
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
     if (!tensor_.empty()) return write_tensor(path);
     LLMRUN_ASSIGN(ModelInfo info, inspect_model(path, rope_));
-    if (info.chat_template.empty() && load.layers.chat_template) {
+    if (info.chat_template.empty() && load_.layers.chat_template) {
       info.template_source = "the Go template of its layer (--template prints it)";
     }
-    if (text_ != nullptr) {
-      const std::string text = text_->text(info, load.layers, model_);
-      if (text.empty()) {
-        return make_error(
-            ErrorCode::kNotFound, "{} has no {}{}", model_, text_->missing,
-            text_ == &kTexts[0] ? fmt::format(" ({} is used)", info.template_source) : "");
-      }
-      write_out(text);
-    } else if (json) {
+    if (text_ != nullptr) return print_text(info);
+    print_info(info);
+    return {};
+  }
+
+ private:
+  // What travels with it in layers of its own comes with the download.
+  Result<void> show_remote(const ModelHeader& header) {
+    auto info = inspect_model(header.file, rope_);
+    if (!info) return header.explain(std::move(info).error());
+    info->path = header.name;
+    if (!json && !tensors_ && !metadata_) {
+      print("{} is not on this machine: {} to download.\n\n", safe_for_terminal(header.name),
+            format_bytes_decimal(header.file_bytes));
+    }
+    print_info(*info, header.file_bytes);
+    return {};
+  }
+
+  Result<void> print_text(const ModelInfo& info) const {
+    const std::string text = text_->text(info, load_.layers, model_);
+    if (text.empty()) {
+      return make_error(
+          ErrorCode::kNotFound, "{} has no {}{}", model_, text_->missing,
+          text_ == model_texts().data() ? fmt::format(" ({} is used)", info.template_source) : "");
+    }
+    write_out(text);
+    return {};
+  }
+
+  // `to_download`: of a model that is not here.
+  void print_info(const ModelInfo& info, std::optional<uint64_t> to_download = {}) const {
+    if (json) {
       Json out = info_json(info);
-      add_layers(info, load.layers, out);
+      out["on_this_machine"] = !to_download;
+      if (to_download) {
+        out["download_bytes"] = *to_download;
+      } else {
+        add_layers(info, load_.layers, out);
+      }
       if (tensors_) out["tensors"] = tensors_json(info);
       if (metadata_) out["metadata"] = metadata_json(info);
       print_json_text(to_text(out, 2), to_text(out));
@@ -230,12 +219,10 @@ class ShowCommand : public Command {
       if (tensors_) print_tensors(info);
       if (metadata_) print_metadata(info);
     } else {
-      print_summary(info, load.layers);
+      print_summary(info, load_.layers);
     }
-    return {};
   }
 
- private:
   [[nodiscard]] Result<void> check() const {
     if (rope_.any() && (tensors_ || metadata_ || text_ != nullptr || !tensor_.empty())) {
       return make_error(
@@ -342,6 +329,7 @@ class ShowCommand : public Command {
   }
 
   std::string model_, tensor_, output_;
+  LoadFlags load_;
   RopeOverride rope_;
   bool tensors_ = false, metadata_ = false;
   const ModelText* text_ = nullptr;

@@ -90,6 +90,7 @@ class TemplateCommand : public Command {
       LLMRUN_ASSIGN(now_, parse_time(text));
       return {};
     };
+    fetch_.add_to(options);
     add_json_option();
     examples = {{"llmrun template --model smollm2:135m --input case.json", "what the model reads"},
                 {"llmrun template --jinja chat.jinja --input case.json --bos-token '<s>'",
@@ -105,6 +106,11 @@ class TemplateCommand : public Command {
       return make_error(ErrorCode::kUsage,
                         "--bos-token and --eos-token have no effect with --go, whose templates do "
                         "not know them");
+    }
+    for (const char* name : {"yes", "offline", "insecure"}) {
+      if (model_.empty() && options.given(name)) {
+        return make_error(ErrorCode::kUsage, "--{} has no effect without --model", name);
+      }
     }
     if (input_.empty()) return make_error(ErrorCode::kUsage, "--input FILE is missing");
     LLMRUN_ASSIGN(const std::string input, read_input(input_));
@@ -130,6 +136,7 @@ class TemplateCommand : public Command {
 
   Result<std::string> render_model(const std::string& input) {
     LoadFlags load;
+    load.fetch = fetch_;
     LLMRUN_ASSIGN(const std::filesystem::path path, load.find(model_));
     LLMRUN_ASSIGN(const Model model, Model::open_vocabulary(path, load.value()));
     if (model.info().chat_template.empty()) return render_built_in(model, input);
@@ -172,6 +179,7 @@ class TemplateCommand : public Command {
 
   std::string model_, jinja_, go_, input_, bos_, eos_;
   std::optional<int64_t> now_;
+  FetchFlags fetch_;
 };
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/terminal.h"
 #include "cli/command.h"
+#include "cli/fetch_flags.h"
 #include "cli/json.h"
-#include "cli/model_argument.h"
 #include "cli/output.h"
 #include "llmrun/model.h"
 
@@ -47,6 +47,7 @@ class TokenizeCommand : public Command {
     options.add_switch("parse-special", 0, "read special tokens written in the text",
                        &parse_special_);
     options.add_switch("show", 0, "one token on a line: its id and its text", &show_);
+    fetch_.add_to(options);
     add_json_option();
     examples = {{"llmrun tokenize smollm2:135m \"Hello world\"", "the ids"},
                 {"llmrun tokenize smollm2:135m --show --file letter.txt", "where it is cut"},
@@ -55,7 +56,7 @@ class TokenizeCommand : public Command {
 
   Result<void> execute() override {
     LLMRUN_ASSIGN(const std::string text, read_text());
-    LLMRUN_ASSIGN(const std::filesystem::path path, find_model(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path, fetch_.find_file(model_));
     LLMRUN_ASSIGN(const Model model, Model::open_vocabulary(path));
     LLMRUN_ASSIGN(
         const std::vector<TokenId> ids,
@@ -98,6 +99,7 @@ class TokenizeCommand : public Command {
   }
 
   std::string model_, text_, file_;
+  FetchFlags fetch_;
   bool add_special_ = false, parse_special_ = false, show_ = false;
 };
 

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/fetch_flags.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "store/paths.h"
@@ -21,7 +22,7 @@ class VerifyCommand : public Command {
     examples = {{"llmrun verify", "all models"},
                 {"llmrun verify smollm2:135m --no-repair", "look, and change nothing"}};
     options.add_switch("no-repair", 0, "say what is damaged and leave it", &no_repair_);
-    options.add_switch("insecure", 0, "allow plain http to other machines", &insecure_);
+    network_.add_to(options);
     Argument& name = options.add_model_argument(&name_);
     name.required = false;
     name.help = "one model (default: all)";
@@ -31,15 +32,13 @@ class VerifyCommand : public Command {
     const store::LocalStore local(store::models_dir());
     LLMRUN_ASSIGN(const std::vector<Named> models, chosen(local));
     const InterruptGuard interrupt;
-    store::HttpOptions http;
-    http.insecure = insecure_;
-    http.cancelled = InterruptGuard::interrupted;
-    const store::HttpClient client(http);
+    const store::HttpClient client(store::http_options(network_.value()));
     size_t n_bad = 0;
     for (const Named& model : models) {
-      LLMRUN_ASSIGN(const std::vector<store::VerifiedBlob> blobs,
-                    store::verify_model(client, local, model,
-                                        {.mend = !no_repair_, .cancelled = http.cancelled}));
+      LLMRUN_ASSIGN(
+          const std::vector<store::VerifiedBlob> blobs,
+          store::verify_model(client, local, model,
+                              {.mend = !no_repair_, .cancelled = InterruptGuard::interrupted}));
       n_bad += report(model.name.text(), blobs);
     }
     if (n_bad == 0) return {};
@@ -91,7 +90,7 @@ class VerifyCommand : public Command {
 
   std::string name_;
   bool no_repair_ = false;
-  bool insecure_ = false;
+  NetworkFlags network_;
 };
 
 }  // namespace

@@ -1,8 +1,6 @@
 // Layers and manifest of a model that a Modelfile describes; see create.h.
 #include "store/create.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -13,6 +11,7 @@
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
+#include "store/folder.h"
 #include "store/link_file.h"
 #include "store/manifest.h"
 #include "store/model_layers.h"
@@ -34,16 +33,6 @@ fs::path expanded(const std::string& text, const fs::path& folder) {
     return fs::path(home) / text.substr(std::min<size_t>(2, text.size()));
   }
   return folder / text;  // an absolute path stays as it is
-}
-
-Result<void> check_magic(const fs::path& file) {
-  LLMRUN_ASSIGN(const FileDescriptor opened, open_regular_file(file.string()));
-  char magic[4] = {};
-  if (pread(opened.get(), magic, sizeof magic, 0) == sizeof magic &&
-      std::string_view(magic, sizeof magic) == "GGUF") {
-    return {};
-  }
-  return make_error(ErrorCode::kBadModel, "{} is not a GGUF file", file.string());
 }
 
 // The only GGUF file of a folder.
@@ -71,12 +60,7 @@ class Creator {
       : file_(file), folder_(folder), store_(store) {}
 
   Result<CreateReport> run(const ModelName& name, const FindModel& find) {
-    std::error_code error;
-    fs::create_directories(store_.root() / "blobs", error);
-    if (error) {
-      return make_error(ErrorCode::kIo, "cannot create {}: {}", (store_.root() / "blobs").string(),
-                        error.message());
-    }
+    LLMRUN_TRY(make_folder(store_.root() / "blobs"));
     // Checked before anything is hashed or written.
     if (!file_.parameters.empty()) {
       LLMRUN_TRY(parameters_to_json(file_.parameters, report_.warnings));
@@ -86,7 +70,6 @@ class Creator {
     LLMRUN_TRY(add_texts());
     for (const std::string& adapter : file_.adapters) {
       const fs::path path = expanded(adapter, folder_);
-      LLMRUN_TRY(check_magic(path));
       LLMRUN_TRY(add_file(LayerKind::kAdapter, path));
     }
     return publish(name);
@@ -200,7 +183,7 @@ class Creator {
   }
 
   Result<void> add_file(LayerKind kind, const fs::path& path) {
-    LLMRUN_TRY(check_magic(path));
+    LLMRUN_TRY(check_is_gguf(path));
     std::error_code error;
     const uint64_t size = fs::file_size(path, error);
     Progress progress("reading " + path.filename().string(), size);
@@ -232,8 +215,7 @@ class Creator {
     const std::string config = config_.dump(-1, ' ', false, Json::error_handler_t::replace);
     LLMRUN_ASSIGN(const Layer config_layer, write_blob(LayerKind::kConfig, config));
     const fs::path path = store_.manifest_path(name);
-    std::error_code error;
-    fs::create_directories(path.parent_path(), error);
+    LLMRUN_TRY(make_folder(path.parent_path()));
     LLMRUN_TRY(write_file_atomic(path.string(), write_manifest(config_layer, layers_)));
     auto model = store_.find(name);
     if (!model) {

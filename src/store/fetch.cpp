@@ -14,6 +14,7 @@
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "store/download.h"
+#include "store/folder.h"
 #include "store/pip_source.h"
 #include "store/store_lock.h"
 
@@ -85,20 +86,16 @@ Result<fs::path> fetch_model(const CatalogEntry& entry, const LocalStore& store)
   name.host = kCatalogHost;
   const fs::path blob = store.blob_path(entry.sha256);
   const fs::path scratch = store.root() / "tmp" / entry.sha256;
-  std::error_code error;
-  fs::create_directories(blob.parent_path(), error);
-  if (!error) fs::create_directories(scratch.parent_path(), error);
-  if (error) {
-    return make_error(ErrorCode::kIo, "cannot create the model store {}: {}", store.root().string(),
-                      error.message());
-  }
+  LLMRUN_TRY(make_folder(blob.parent_path()));
+  LLMRUN_TRY(make_folder(scratch.parent_path()));
   LLMRUN_ASSIGN(const FileDescriptor adding, lock_for_adding(store.root()));
   LLMRUN_ASSIGN(const FileDescriptor lock, lock_file(scratch.string() + ".lock"));
   if (const auto model = store.find(name)) return model->file;  // another process was faster
+  std::error_code error;
   if (!fs::exists(blob, error)) {
     LLMRUN_TRY(check_disk_space(store.root(), entry.size * kDiskSpaceFactor, entry.name));
     fs::remove_all(scratch, error);  // what a killed process left
-    fs::create_directories(scratch, error);
+    LLMRUN_TRY(make_folder(scratch));
     const fs::path unfinished = scratch / "model.gguf";
     LLMRUN_TRY(try_sources(entry, scratch, unfinished));
     fs::rename(unfinished, blob, error);

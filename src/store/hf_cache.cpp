@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file_io.h"
+#include "store/folder.h"
 #include "store/model_name.h"
 
 namespace llmrun::store {
@@ -69,13 +70,6 @@ std::vector<std::string> commits_of(const fs::path& repository) {
   return commits;
 }
 
-Result<void> make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (!error) return {};
-  return make_error(ErrorCode::kIo, "cannot create {}: {}", folder.string(), error.message());
-}
-
 // "../../blobs/<sha256>", with one more ".." for each folder of the path.
 fs::path link_target(std::string_view path, const std::string& sha256) {
   fs::path target;
@@ -108,6 +102,7 @@ StoredModel describe(const HfName& name, const fs::path& snapshot, const HfChoic
   model.name = name.text();
   model.file = snapshot / choice.files.front().path;
   model.size = choice.bytes();
+  model.total_size = model.size;
   model.modified = modified_at(model.file);
   model.place = "Hugging Face";
   std::error_code error;

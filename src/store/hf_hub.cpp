@@ -23,16 +23,6 @@ constexpr size_t kMaxFiles = 20'000;  // GGUF files of one repository
 constexpr size_t kMaxTokenBytes = 4096;
 constexpr size_t kDateLength = 10;
 
-class Token : public HttpAuthorization {
- public:
-  explicit Token(std::string token) : value_("Bearer " + token) {}
-  std::string value() override { return value_; }
-  Result<bool> renew(const std::string&, const std::string&) override { return false; }
-
- private:
-  std::string value_;
-};
-
 // A field of an object when it is there and of the kind; else the empty value.
 std::string text_at(const Json& object, const char* key) {
   if (!object.is_object()) return "";
@@ -129,7 +119,7 @@ std::string hf_token() {
 
 HfHub::HfHub(const HttpClient& client) : client_(client), endpoint_(hf_endpoint()) {
   const std::string token = hf_token();
-  if (!token.empty()) token_ = std::make_shared<Token>(token);
+  if (!token.empty()) token_ = fixed_authorization("Bearer " + token);
 }
 
 // The hub says 401 of a repository that is not there, so that nobody learns which private ones are.

@@ -44,23 +44,39 @@ Result<void> bring_file(const HttpClient& client, const HfHub& hub, const HfCach
   return cache.link(name, commit, file);
 }
 
+// What a name means on the hub today.
+struct Offer {
+  std::string commit;
+  std::vector<HfChoice> choices;  // all that the repository has
+  HfChoice choice;                // the one that the name means
+  HfName name;                    // of that one
+};
+
+Result<Offer> ask_for_offer(const HfHub& hub, const HfName& name) {
+  LLMRUN_ASSIGN(HfRepository repository, hub.repository(name));
+  Offer offer;
+  offer.commit = std::move(repository.commit);
+  offer.choices = hf_choices(repository.files);
+  LLMRUN_ASSIGN(offer.choice, choose(offer.choices, name));
+  offer.name = name_of_choice(offer.choices, name, offer.choice);
+  return offer;
+}
+
 }  // namespace
 
 Result<RemoteModel> locate_on_hub(const HfName& name, const SourceOptions& options) {
   const HttpClient client(http_options(options));
   const HfHub hub(client);
-  LLMRUN_ASSIGN(const HfRepository repository, hub.repository(name));
-  const std::vector<HfChoice> choices = hf_choices(repository.files);
-  LLMRUN_ASSIGN(const HfChoice choice, choose(choices, name));
+  LLMRUN_ASSIGN(const Offer offer, ask_for_offer(hub, name));
   RemoteModel model;
-  model.name = name_of_choice(choices, name, choice).text();
+  model.name = offer.name.text();
   model.authorization = hub.authorization();
-  for (const HfFile& file : choice.files) {
+  for (const HfFile& file : offer.choice.files) {
     model.files.push_back(
-        {file.path, hub.file_url(name, repository.commit, file.path), file.size, file.sha256});
+        {file.path, hub.file_url(name, offer.commit, file.path), file.size, file.sha256});
   }
-  for (const HfChoice& other : choices) {
-    model.choices.push_back({name_of_choice(choices, name, other).text(), other.quant,
+  for (const HfChoice& other : offer.choices) {
+    model.choices.push_back({name_of_choice(offer.choices, name, other).text(), other.quant,
                              other.bytes(), other.files.size()});
   }
   return model;
@@ -69,26 +85,23 @@ Result<RemoteModel> locate_on_hub(const HfName& name, const SourceOptions& optio
 Result<StoredModel> pull_from_hub(const HfName& name, const SourceOptions& options) {
   const HttpClient client(http_options(options));
   const HfHub hub(client);
-  LLMRUN_ASSIGN(const HfRepository repository, hub.repository(name));
-  const std::vector<HfChoice> choices = hf_choices(repository.files);
-  LLMRUN_ASSIGN(const HfChoice choice, choose(choices, name));
-  LLMRUN_TRY(check_digests(name, choice));
-  const HfName chosen = name_of_choice(choices, name, choice);
+  LLMRUN_ASSIGN(const Offer offer, ask_for_offer(hub, name));
+  LLMRUN_TRY(check_digests(name, offer.choice));
   const HfCache cache(hf_cache_dir());
   // Another commit may hold the same file: then its blob is here, and only a link is missing.
   uint64_t missing = 0;
   std::error_code error;
-  for (const HfFile& file : choice.files) {
+  for (const HfFile& file : offer.choice.files) {
     const auto blob = cache.folder(name) / "blobs" / file.sha256;
     if (std::filesystem::file_size(blob, error) != file.size || error) missing += file.size;
   }
-  if (options.approve && missing > 0) LLMRUN_TRY(options.approve(chosen.text(), missing));
-  for (const HfFile& file : choice.files) {
-    LLMRUN_TRY(bring_file(client, hub, cache, name, repository.commit, file));
+  if (options.approve && missing > 0) LLMRUN_TRY(options.approve(offer.name.text(), missing));
+  for (const HfFile& file : offer.choice.files) {
+    LLMRUN_TRY(bring_file(client, hub, cache, name, offer.commit, file));
   }
-  LLMRUN_TRY(cache.publish(name, repository.commit));
-  if (auto model = cache.find(chosen)) return std::move(*model);
-  return make_error(ErrorCode::kIo, "{} was fetched and is gone again from {}", chosen.text(),
+  LLMRUN_TRY(cache.publish(name, offer.commit));
+  if (auto model = cache.find(offer.name)) return std::move(*model);
+  return make_error(ErrorCode::kIo, "{} was fetched and is gone again from {}", offer.name.text(),
                     cache.root().string());
 }
 

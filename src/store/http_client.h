@@ -19,6 +19,7 @@
 namespace llmrun::store {
 
 struct HttpOptions {
+  bool offline = false;   // every request is an error
   bool insecure = false;  // allow plain http to other machines, too
   int connect_timeout_seconds = 20;
   int stall_seconds = 30;  // a transfer that brings no byte for so long is given up and tried anew
@@ -39,6 +40,9 @@ class HttpAuthorization {
   // value() is another one now and the request is worth repeating.
   virtual Result<bool> renew(const std::string& used, const std::string& challenge) = 0;
 };
+
+// The same value whatever the service answers.
+std::shared_ptr<HttpAuthorization> fixed_authorization(std::string value);
 
 struct HttpResponse {
   int status = 0;
@@ -108,6 +112,9 @@ class HttpClient {
 // A status that is not a success as an error: kNotFound for 404 and 410, else kNetwork; says the
 // address, the status, what the server said about it, and what to do next.
 tl::unexpected<Error> http_status_error(const HttpResponse& response);
+
+// Why nothing is asked of `what` when the user said so.
+tl::unexpected<Error> offline_error(std::string_view what);
 
 // Waits between the tries of one piece of work.
 class BackOff {

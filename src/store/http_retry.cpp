@@ -1,4 +1,5 @@
-// When a failed request is tried again, and how failures are told; see http_client.h.
+// What surrounds a request: when a failed one is tried again, how failures are told, fixed
+// authorizations; see http_client.h.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -35,6 +36,16 @@ std::string_view advice_for(int status) {
   }
 }
 
+class FixedAuthorization : public HttpAuthorization {
+ public:
+  explicit FixedAuthorization(std::string value) : value_(std::move(value)) {}
+  std::string value() override { return value_; }
+  Result<bool> renew(const std::string&, const std::string&) override { return false; }
+
+ private:
+  std::string value_;
+};
+
 Error last_error(const HttpOutcome& outcome) {
   if (!outcome.response) return outcome.response.error();
   return http_status_error(*outcome.response).value();
@@ -56,6 +67,17 @@ std::string printable(std::string_view text, size_t max_bytes) {
     i += character.length;
   }
   return result;
+}
+
+std::shared_ptr<HttpAuthorization> fixed_authorization(std::string value) {
+  return std::make_shared<FixedAuthorization>(std::move(value));
+}
+
+tl::unexpected<Error> offline_error(std::string_view what) {
+  return make_error(ErrorCode::kNetwork,
+                    "{} is not asked: the network is switched off (--offline, HF_HUB_OFFLINE or "
+                    "LLMRUN_OFFLINE)",
+                    what);
 }
 
 tl::unexpected<Error> http_status_error(const HttpResponse& response) {

@@ -35,6 +35,17 @@ bool reflink(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
+Result<void> check_is_gguf(const fs::path& file) {
+  constexpr std::string_view kMagic = "GGUF";
+  LLMRUN_ASSIGN(const FileDescriptor opened, open_regular_file(file.string()));
+  char magic[kMagic.size()] = {};
+  if (pread(opened.get(), magic, sizeof magic, 0) == sizeof magic &&
+      std::string_view(magic, sizeof magic) == kMagic) {
+    return {};
+  }
+  return make_error(ErrorCode::kBadModel, "{} is not a GGUF file", file.string());
+}
+
 Result<LinkKind> link_file(const fs::path& from, const fs::path& to) {
   std::error_code error;
   const fs::path original = fs::canonical(from, error);

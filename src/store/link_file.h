@@ -1,4 +1,4 @@
-// Gives a file a second place without a second copy of its bytes.
+// Gives a model file a second place without a second copy of its bytes.
 #pragma once
 
 #include <filesystem>
@@ -15,5 +15,8 @@ enum class LinkKind : uint8_t {
 
 // The first of the three that the file systems can do. `to` must not exist.
 Result<LinkKind> link_file(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// kBadModel for a file that is none; kNotFound when there is no file.
+Result<void> check_is_gguf(const std::filesystem::path& file);
 
 }  // namespace llmrun::store

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file_io.h"
 #include "base/sha256.h"
+#include "store/folder.h"
 
 namespace llmrun::store {
 namespace {
@@ -142,21 +143,15 @@ std::optional<StoredModel> LocalStore::find(const ModelName& name) const {
   return only;
 }
 
-Result<void> LocalStore::publish(const ModelName& name, std::string_view sha256,
-                                 uint64_t size) const {
-  const std::string config = R"({"model_format":"gguf"})";
+Result<void> LocalStore::publish(const ModelName& name, std::string_view sha256, uint64_t size,
+                                 const std::string& config) const {
   LLMRUN_ASSIGN(const std::string config_digest, sha256_hex(std::as_bytes(std::span(config))));
   const Layer config_layer{LayerKind::kConfig, media_type_of(LayerKind::kConfig), config_digest,
                            config.size()};
   const Layer model{LayerKind::kModel, media_type_of(LayerKind::kModel), std::string(sha256), size};
   const fs::path path = manifest_path(name);
-  std::error_code error;
-  fs::create_directories(root_ / "blobs", error);
-  fs::create_directories(path.parent_path(), error);
-  if (error) {
-    return make_error(ErrorCode::kIo, "cannot create {}: {}", path.parent_path().string(),
-                      error.message());
-  }
+  LLMRUN_TRY(make_folder(root_ / "blobs"));
+  LLMRUN_TRY(make_folder(path.parent_path()));
   LLMRUN_TRY(write_file_atomic(blob_path(config_digest), config));
   return write_file_atomic(path, write_manifest(config_layer, {&model, 1}));
 }

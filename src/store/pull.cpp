@@ -2,6 +2,7 @@
 #include "store/pull.h"
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 
 #include "base/error.h"
@@ -9,6 +10,7 @@
 #include "base/sha256.h"
 #include "base/units.h"
 #include "store/download.h"
+#include "store/folder.h"
 #include "store/link_file.h"
 #include "store/manifest.h"
 #include "store/partial_file.h"
@@ -31,6 +33,7 @@ class Pull {
     LLMRUN_ASSIGN(const Registry registry, Registry::of(client_, name_));
     if (options_.verbose) say("pulling manifest of {} from {}", name_.text(), registry.base());
     LLMRUN_ASSIGN(const std::string text, registry.fetch_manifest(name_));
+    if (auto model = find_the_same(text)) return std::move(*model);
     auto manifest = parse_manifest(text);
     if (!manifest) {
       return with_context(manifest.error(), fmt::format("{} of {}", name_.text(), registry.base()));
@@ -45,13 +48,6 @@ class Pull {
   }
 
  private:
-  static Result<void> make_folder(const fs::path& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (!error) return {};
-    return make_error(ErrorCode::kIo, "cannot create {}: {}", folder.string(), error.message());
-  }
-
   // Read before the layers are fetched: a model that cannot run here is refused early.
   Result<void> check_config(const Registry& registry, const Manifest& manifest) {
     if (!manifest.config.sha256.empty()) {
@@ -60,6 +56,15 @@ class Pull {
     auto result = check_can_run(manifest, config_);
     if (!result) return with_context(result.error(), name_.text());
     return result;
+  }
+
+  // Another tool's store that has the very model is as good as ours.
+  [[nodiscard]] std::optional<StoredModel> find_the_same(const std::string& text) const {
+    for (const LocalStore& other : options_.others) {
+      const auto theirs = read_file(other.manifest_path(name_).string(), kMaxManifestBytes);
+      if (theirs && *theirs == text) return other.find(name_);
+    }
+    return std::nullopt;
   }
 
   [[nodiscard]] bool is_here(const Layer& layer) const {
@@ -130,11 +135,15 @@ class Pull {
 
   Result<void> publish(const std::string& text) const {
     const fs::path path = store_.manifest_path(name_);
-    if (const auto old = read_file(path.string(), kMaxManifestBytes); old && *old == text)
-      return {};
+    const auto old = read_file(path.string(), kMaxManifestBytes);
+    if (old && *old == text) return {};
     LLMRUN_TRY(make_folder(path.parent_path()));
     if (options_.verbose) say("writing manifest");
-    return write_file_atomic(path.string(), text);
+    LLMRUN_TRY(write_file_atomic(path.string(), text));
+    if (old && options_.verbose) {
+      say("{} has changed; 'llmrun prune' frees what only the model before had", name_.text());
+    }
+    return {};
   }
 
   const HttpClient& client_;
@@ -146,8 +155,8 @@ class Pull {
 
 }  // namespace
 
-Result<StoredModel> pull_model(const HttpClient& client, const ModelName& name,
-                               const LocalStore& store, const PullOptions& options) {
+Result<StoredModel> pull_from_registry(const HttpClient& client, const ModelName& name,
+                                       const LocalStore& store, const PullOptions& options) {
   return Pull(client, name, store, options).run();
 }
 

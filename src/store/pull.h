@@ -24,7 +24,7 @@ struct PullOptions {
 };
 
 // Pulls what is missing; a model that is there is compared with the registry's manifest first.
-Result<StoredModel> pull_model(const HttpClient& client, const ModelName& name,
-                               const LocalStore& store, const PullOptions& options);
+Result<StoredModel> pull_from_registry(const HttpClient& client, const ModelName& name,
+                                       const LocalStore& store, const PullOptions& options);
 
 }  // namespace llmrun::store

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "store/docker_login.h"
+#include "store/paths.h"
 
 namespace llmrun::store {
 namespace {
@@ -87,10 +89,18 @@ class RegistryAuthorization : public HttpAuthorization {
     const std::lock_guard lock(mutex_);
     if (is_fixed_) return false;
     if (value_ != used) return true;  // another connection was faster
+    LLMRUN_ASSIGN(const Url registry, parse_url(registry_));
+    const std::string login = docker_login(registry);
+    if (starts_with_word(text, "basic")) {
+      if (login.empty()) return no_login(registry);
+      value_ = login;
+      return value_ != used;
+    }
     const auto challenge = parse_bearer_challenge(text);
     if (!challenge) return false;
     LLMRUN_TRY(check_realm(challenge->realm));
     HttpRequest request;
+    if (!login.empty()) request.authorization = fixed_authorization(login);
     request.url = token_url(*challenge);
     request.max_body_bytes = kMaxTokenAnswerBytes;
     LLMRUN_ASSIGN(const HttpResponse response, client_.fetch(request));
@@ -109,6 +119,14 @@ class RegistryAuthorization : public HttpAuthorization {
   }
 
  private:
+  static tl::unexpected<Error> no_login(const Url& registry) {
+    return make_error(ErrorCode::kNetwork,
+                      "{} wants a user name and a password, and {} has none for it; log in first: "
+                      "docker login {}:{}",
+                      registry.shown(), registry_logins_file().string(), registry.host,
+                      registry.port);
+  }
+
   // A registry may keep its tokens on another host, but not send us to this machine's services.
   Result<void> check_realm(const std::string& realm) const {
     LLMRUN_ASSIGN(const Url to, parse_url(realm));

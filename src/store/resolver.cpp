@@ -6,7 +6,8 @@
 #include "base/edit_distance.h"
 #include "base/error.h"
 #include "store/hf_name.h"
-#include "store/paths.h"
+#include "store/say.h"
+#include "store/url_name.h"
 
 namespace llmrun::store {
 namespace {
@@ -92,7 +93,7 @@ Result<T> ask_servers(const std::string& name, const SourceOptions& options, con
   std::string said;
   for (const Source* source : sources) {
     if (!source->is_remote()) continue;
-    if (options.offline || is_offline_by_environment()) {
+    if (is_offline(options)) {
       return make_error(ErrorCode::kNotFound,
                         "{} is not on this machine, and the network is not asked (--offline, "
                         "HF_HUB_OFFLINE or LLMRUN_OFFLINE). Looked in: {}.{}",
@@ -109,10 +110,6 @@ Result<T> ask_servers(const std::string& name, const SourceOptions& options, con
 }
 
 }  // namespace
-
-bool is_offline_by_environment() {
-  return is_switched_on("HF_HUB_OFFLINE") || is_switched_on("LLMRUN_OFFLINE");
-}
 
 std::optional<StoredModel> find_model_here(const std::string& name) {
   for (const Source* source : speaking(name)) {
@@ -135,9 +132,32 @@ Result<StoredModel> find_or_fetch(const std::string& name, const SourceOptions& 
       name, options, [&](const Source& source) { return source.fetch(name, options); });
 }
 
-Result<std::filesystem::path> resolve_model(const std::string& name, const SourceOptions& options) {
-  LLMRUN_ASSIGN(const StoredModel model, find_or_fetch(name, options));
-  return model.file;
+Result<StoredModel> pull_model(const std::string& name, const SourceOptions& options) {
+  auto here = find_model_here(name);
+  if (!here) return find_or_fetch(name, options);
+  // A name that leaves something out means what is here, for this command as for the others.
+  const std::string whole = is_gguf_url(name) ? name : here->name;
+  const std::vector<const Source*> sources = speaking(whole);
+  const auto server = std::find_if(sources.begin(), sources.end(),
+                                   [](const Source* source) { return source->is_remote(); });
+  if (here->place == kPlaceOfFiles || server == sources.end() || !(*server)->can_change()) {
+    return std::move(*here);
+  }
+  if (is_offline(options)) {
+    say("the network is switched off: nobody is asked whether there is a newer {}", here->name);
+    return std::move(*here);
+  }
+  auto pulled = ask_servers<StoredModel>(
+      whole, options, [&](const Source& source) { return source.fetch(whole, options); });
+  if (pulled) return pulled;
+  if (pulled.error().code == ErrorCode::kNotFound) {
+    say("no server offers {}; it stays as it is", whole);
+    return std::move(*here);
+  }
+  if (pulled.error().code == ErrorCode::kNetwork) {
+    pulled.error().message += fmt::format(" The {} that is here can be used as it is.", whole);
+  }
+  return pulled;
 }
 
 Result<RemoteModel> locate_model(const std::string& name, const SourceOptions& options) {

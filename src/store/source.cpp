@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "store/http_client.h"
+#include "store/paths.h"
 
 namespace llmrun::store {
 
@@ -12,8 +13,13 @@ namespace llmrun::store {
 #include "store/sources.def"
 #undef LLMRUN_SOURCE
 
+bool is_offline(const SourceOptions& options) {
+  return options.offline || is_switched_on("HF_HUB_OFFLINE") || is_switched_on("LLMRUN_OFFLINE");
+}
+
 HttpOptions http_options(const SourceOptions& options) {
   HttpOptions http;
+  http.offline = is_offline(options);
   http.insecure = options.insecure;
   http.stall_seconds = options.stall_seconds;
   http.max_tries = options.max_tries;

@@ -27,6 +27,9 @@ struct SourceOptions {
   std::function<bool()> cancelled = {};  // true ends what is running with kInterrupted
 };
 
+// By the options, HF_HUB_OFFLINE=1 or LLMRUN_OFFLINE=1.
+bool is_offline(const SourceOptions& options);
+
 struct HttpOptions;
 // What the options mean for a client of HTTP.
 HttpOptions http_options(const SourceOptions& options);
@@ -47,6 +50,8 @@ class Source {
 
   // A server stands behind it: locate() and fetch() work.
   [[nodiscard]] virtual bool is_remote() const { return false; }
+  // What it offers under a name today may be another model tomorrow.
+  [[nodiscard]] virtual bool can_change() const { return is_remote(); }
   // What the server offers under that name; kNotFound when it has none such.
   virtual Result<RemoteModel> locate(const std::string& name, const SourceOptions& options) const;
   // Brings it to this machine, verified.

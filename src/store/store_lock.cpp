@@ -6,20 +6,15 @@
 
 #include <cerrno>
 #include <string>
-#include <system_error>
 
 #include "base/error.h"
+#include "store/folder.h"
 
 namespace llmrun::store {
 namespace {
 
 Result<FileDescriptor> open_lock(const std::filesystem::path& root) {
-  std::error_code error;
-  std::filesystem::create_directories(root, error);
-  if (error) {
-    return make_error(ErrorCode::kIo, "cannot create the model store {}: {}", root.string(),
-                      error.message());
-  }
+  LLMRUN_TRY(make_folder(root));
   const std::string path = root / "lock";
   FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!file.is_open()) return system_error("cannot create", path);

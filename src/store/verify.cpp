@@ -94,6 +94,7 @@ class Mender {
     if (entry == nullptr || entry->sha256 != layer.sha256) {
       return make_error(ErrorCode::kNotFound, "the catalogue has no file for it");
     }
+    if (client_.options().offline) return offline_error("the catalogue");
     const fs::path target = store_.blob_path(layer.sha256);
     const fs::path aside = target.string() + "-damaged";
     std::error_code error;

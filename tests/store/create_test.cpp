@@ -124,6 +124,26 @@ TEST_F(Create, ErrorsNameTheLineAndLeaveNoName) {
   EXPECT_FALSE(store_.find(name("bad")));
 }
 
+// Config that is written again is walked to its depth, so a stranger's may not decide that.
+TEST_F(Create, InheritsNoConfigThatNestsTooDeep) {
+  const auto base = create("base", "FROM model.gguf");
+  ASSERT_TRUE(base.has_value());
+  const std::string sha256 = sha256_file(base->model.file.string()).value();
+  for (const auto& [depth, is_kept] : {std::pair<size_t, bool>{60, true}, {100'000, false}}) {
+    const std::string config =
+        R"({"model_format":"gguf","x":)" + std::string(depth, '[') + std::string(depth, ']') + "}";
+    ASSERT_TRUE(store_.publish(name("deep"), sha256, base->model.size, config));
+    const auto child = create("child", "FROM deep\nSYSTEM New\n");
+    ASSERT_TRUE(child.has_value()) << child.error().message;
+    const auto manifest = store_.manifest_of(child->model);
+    const std::string written =
+        read_file(store_.blob_path(manifest->config.sha256).string(), kMaxConfigBytes).value();
+    EXPECT_EQ(written.find("[[") != std::string::npos, is_kept) << depth;
+    EXPECT_NE(written.find("gguf"), std::string::npos);
+    EXPECT_EQ(layers("child").system, "New");
+  }
+}
+
 // What a stranger's manifest points to is measured before it is read.
 TEST_F(Create, LayersThatLieAreRefused) {
   const auto report = create("pirate", "FROM model.gguf\nSYSTEM Arr\nMESSAGE user x\n");

@@ -132,16 +132,16 @@ TEST_F(FetchTest, KilledDownloadLeavesNothingThatLooksComplete) {
 
 TEST_F(FetchTest, UnknownNamesListTheNearest) {
   setenv("LLMRUN_HOME", folder_.c_str(), 1);
-  const auto path = resolve_model("smolm2:135m", {.fetch = false});
+  const auto path = find_or_fetch("smolm2:135m", {.fetch = false});
   ASSERT_FALSE(path);
   EXPECT_EQ(path.error().code, ErrorCode::kNotFound);
   EXPECT_THAT(path.error().message, HasSubstr("smollm2:135m"));
-  const auto known = resolve_model("smollm2:135m", {.fetch = false});
+  const auto known = find_or_fetch("smollm2:135m", {.fetch = false});
   ASSERT_FALSE(known);
   EXPECT_THAT(known.error().message, HasSubstr("llmrun pull smollm2:135m"));
-  EXPECT_EQ(resolve_model("no/such/file.gguf").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(find_or_fetch("no/such/file.gguf", {}).error().code, ErrorCode::kNotFound);
   const fs::path file = folder_ / "data/one";
-  EXPECT_EQ(resolve_model(file.string()).value(), file);
+  EXPECT_EQ(find_or_fetch(file.string(), {})->file, file);
   unsetenv("LLMRUN_HOME");
 }
 

@@ -59,7 +59,7 @@ class PullTest : public testing::Test {
     return serve_file(request, blob->second);
   }
   Result<StoredModel> pull(const PullOptions& options = {}) {
-    return pull_model(client_, name_, store_, options);
+    return pull_from_registry(client_, name_, store_, options);
   }
 
   test::TemporaryFolder temporary_;

@@ -28,6 +28,7 @@ class BuiltInCatalog : public Source {
     return names;
   }
   [[nodiscard]] bool is_remote() const override { return true; }
+  [[nodiscard]] bool can_change() const override { return false; }  // it names a SHA-256
   Result<StoredModel> fetch(const std::string& name, const SourceOptions& options) const override {
     const CatalogEntry* entry = entry_of(name);
     if (entry == nullptr) {

@@ -22,7 +22,7 @@ class FileSource : public Source {
     model.name = name;
     model.file = path;
     model.size = fs::file_size(path, error);  // of a pipe: an error, which the reader tells
-    model.place = "file";
+    model.place = kPlaceOfFiles;
     return model;
   }
 };

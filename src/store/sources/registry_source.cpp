@@ -44,8 +44,8 @@ class RegistrySource : public Source {
   Result<StoredModel> fetch(const std::string& name, const SourceOptions& options) const override {
     LLMRUN_ASSIGN(const ModelName parsed, parse_model_name(name));
     const HttpClient client(http_options(options));
-    return pull_model(client, parsed, LocalStore(models_dir()),
-                      {.approve = options.approve, .others = ollama_stores()});
+    return pull_from_registry(client, parsed, LocalStore(models_dir()),
+                              {.approve = options.approve, .others = ollama_stores()});
   }
 };
 

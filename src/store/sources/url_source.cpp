@@ -6,9 +6,11 @@
 #include "base/file_io.h"
 #include "base/sha256.h"
 #include "store/download.h"
+#include "store/folder.h"
 #include "store/paths.h"
 #include "store/remote_header.h"
 #include "store/source.h"
+#include "store/store_lock.h"
 #include "store/url_name.h"
 
 namespace llmrun::store {
@@ -73,21 +75,34 @@ class UrlSource : public Source {
     LLMRUN_ASSIGN(const ModelName stored, name_of_url(name));
     std::string tag;
     LLMRUN_ASSIGN(const RemoteModel model, locate(name, options, tag));
+    const LocalStore store(models_dir());
+    const std::string seen = fmt::format("{} {} {}", name, model.bytes(), tag);
+    LLMRUN_ASSIGN(const std::string version, sha256_hex(std::as_bytes(std::span(seen))));
+    // Kept in the config, which tells a later pull whether the address has another file now.
+    const std::string config = fmt::format(R"({{"model_format":"gguf","version":"{}"}})", version);
+    if (auto here = store.find(stored); here && has_config(store, *here, config)) {
+      return std::move(*here);
+    }
     LLMRUN_TRY(RemoteHeader::read(model, options));  // a GGUF file, not a page about one
     if (options.approve) LLMRUN_TRY(options.approve(model.name, model.bytes()));
-    const LocalStore store(models_dir());
-    const std::string seen = name + tag;
-    LLMRUN_ASSIGN(const std::string version, sha256_hex(std::as_bytes(std::span(seen))));
     const fs::path target = store.root() / "tmp" / ("url-" + version);
     LLMRUN_TRY(bring(model, target, options));
     LLMRUN_ASSIGN(const std::string digest, sha256_file(target));
+    LLMRUN_ASSIGN(const FileDescriptor lock, lock_for_adding(store.root()));
     LLMRUN_TRY(keep(store, target, digest));
-    LLMRUN_TRY(store.publish(stored, digest, model.bytes()));
+    LLMRUN_TRY(store.publish(stored, digest, model.bytes(), config));
     if (auto found = store.find(stored)) return std::move(*found);
     return make_error(ErrorCode::kIo, "{} was fetched and is gone again", name);
   }
 
  private:
+  static bool has_config(const LocalStore& store, const StoredModel& model,
+                         const std::string& config) {
+    const auto manifest = store.manifest_of(model);
+    const auto digest = sha256_hex(std::as_bytes(std::span(config)));
+    return manifest && digest && manifest->config.sha256 == *digest;
+  }
+
   static Result<RemoteModel> locate(const std::string& name, const SourceOptions& options,
                                     std::string& tag) {
     LLMRUN_TRY(name_of_url(name));
@@ -102,12 +117,7 @@ class UrlSource : public Source {
   // A plain address tells no digest: the size is checked, and the version that was begun.
   static Result<void> bring(const RemoteModel& model, const fs::path& target,
                             const SourceOptions& options) {
-    std::error_code error;
-    fs::create_directories(target.parent_path(), error);
-    if (error) {
-      return make_error(ErrorCode::kIo, "cannot create {}: {}", target.parent_path().string(),
-                        error.message());
-    }
+    LLMRUN_TRY(make_folder(target.parent_path()));
     const HttpClient client(http_options(options));
     DownloadRequest request;
     request.name = model.files.front().name.substr(model.files.front().name.rfind('/') + 1);
@@ -121,9 +131,9 @@ class UrlSource : public Source {
   static Result<void> keep(const LocalStore& store, const fs::path& file,
                            const std::string& digest) {
     const fs::path blob = store.blob_path(digest);
+    LLMRUN_TRY(make_folder(blob.parent_path()));
     std::error_code error;
-    fs::create_directories(blob.parent_path(), error);
-    if (!error) fs::rename(file, blob, error);
+    fs::rename(file, blob, error);
     if (!error) return sync_folder_of(blob.string());
     return make_error(ErrorCode::kIo, "cannot move the download to {}: {}", blob.string(),
                       error.message());

@@ -1,5 +1,5 @@
-// Consent to a download; see fetch_consent.h.
-#include "cli/fetch_consent.h"
+// Where a model is taken from, and consent to a download; see fetch_flags.h.
+#include "cli/fetch_flags.h"
 
 #include <cstdio>
 #include <system_error>
@@ -33,8 +33,9 @@ std::string memory_words(const std::string& name, uint64_t bytes, const ContextO
     needed = plan->total_bytes;
   }
   const uint64_t available = describe_machine().available_bytes;
-  return fmt::format("; it takes {}{} of memory, and {} are free: it {}", header ? "" : "about ",
-                     format_bytes_decimal(needed), format_bytes_decimal(available),
+  return fmt::format("; to run it takes {}{} of memory, and {} are free: it {}",
+                     header ? "" : "about ", format_bytes_decimal(needed),
+                     format_bytes_decimal(available),
                      needed <= available ? "fits" : "does NOT fit");
 }
 
@@ -50,21 +51,45 @@ std::string disk_words(uint64_t bytes) {
 
 }  // namespace
 
-Result<fs::path> find_or_download(const std::string& name, bool yes,
-                                  const ContextOptions& context) {
-  if (const auto model = store::find_model_here(name)) return model->file;
-  const InterruptGuard interrupt;
+void NetworkFlags::add_to(OptionTable& options) {
+  options.add_switch("offline", 0, "ask nothing over the network", &offline);
+  options.add_switch("insecure", 0, "allow plain http to other machines", &insecure);
+}
+
+store::SourceOptions NetworkFlags::value() const {
   store::SourceOptions options;
+  options.offline = offline;
+  options.insecure = insecure;
   options.cancelled = InterruptGuard::interrupted;
-  const store::SourceOptions asking = options;
+  return options;
+}
+
+void FetchFlags::add_to(OptionTable& options) {
+  const std::string around = options.start_group("A model that is not on this machine");
+  options.add_switch("yes", 'y', "download it without asking", &yes);
+  network.add_to(options);
+  options.start_group(around);
+}
+
+Result<store::StoredModel> FetchFlags::find(const std::string& name,
+                                            const ContextOptions& context) const {
+  if (auto model = store::find_model_here(name)) return std::move(*model);
+  const InterruptGuard interrupt;
+  store::SourceOptions options = network.value();
   options.approve = [&](const std::string& what, uint64_t bytes) {
-    const std::string words = fmt::format(
-        "{} is not on this machine: {} to download{}{}.", safe_for_terminal(what),
-        format_bytes_decimal(bytes), disk_words(bytes), memory_words(name, bytes, context, asking));
+    const std::string words =
+        fmt::format("{} is not on this machine: {} to download{}{}.", safe_for_terminal(what),
+                    format_bytes_decimal(bytes), disk_words(bytes),
+                    memory_words(name, bytes, context, network.value()));
     if (yes) (void)std::fprintf(stderr, "%s\n", words.c_str());
     return confirm(words + " Download it?", yes);
   };
-  return store::resolve_model(name, options);
+  return store::find_or_fetch(name, options);
+}
+
+Result<fs::path> FetchFlags::find_file(const std::string& name) const {
+  LLMRUN_ASSIGN(const store::StoredModel model, find(name));
+  return model.file;
 }
 
 }  // namespace llmrun::cli
