@@ -146,7 +146,34 @@ class Pull(HubTest):
             self.more = more
             error = self.llmrun("pull", f"hf:{REPO}", *arguments, code=3).stderr
             self.assertIn("network is not asked", error)
+        self.assertIn("network is not asked",
+                      self.llmrun("pull", f"hf:{REPO}", "--offline", code=3).stderr)
         self.assertEqual(self.hub.requests, [])
+
+    def test_pull_again_fetches_what_changed(self):
+        old = self.pull(f"hf:{REPO}:Q8_0")
+        self.hub.forget()
+        self.assertEqual(self.pull(f"hf:{REPO}:Q8_0"), old)
+        self.assertEqual(self.hub.asked("localhost"), [], "nothing has changed")
+        self.hub.commit = "c" * 40
+        new = self.pull(f"hf:{REPO}:Q8_0")
+        self.assertEqual(self.hub.asked("localhost"), [], "another commit, the same file")
+        self.assertIn("c" * 40, str(new))
+        self.hub.commit = "d" * 40
+        self.hub.files[REPO]["tiny-Q8_0.gguf"] = TINY
+        self.assertEqual(self.pull(f"hf:{REPO}:q8_0").read_bytes(), TINY)
+        self.assertEqual(old.read_bytes(), Q8, "what was there before stays")
+        self.hub.close()
+        error = self.llmrun("pull", f"hf:{REPO}:Q8_0", code=6).stderr
+        self.assertIn("can be used as it is", error)
+        self.hub = fake_hub.FakeHub({})
+
+    def test_show_before_the_download(self):
+        shown = json.loads(self.llmrun("show", f"hf:{REPO}:F32", "--json").stdout)
+        self.assertFalse(shown["on_this_machine"])
+        self.assertEqual(shown["files"], 3)
+        self.assertEqual(shown["file"], f"hf:{REPO}:F32")
+        self.assertFalse(self.cache.exists())
 
     def test_wrong_bytes_never_become_a_model(self):
         self.hub.damage = True
@@ -248,11 +275,22 @@ class Address(HubTest):
         self.assertEqual(path.read_bytes(), Q8)
         self.hub.forget()
         self.assertEqual(self.pull(url), path)
+        self.assertEqual({headers["range"] for _, _, _, headers in self.hub.requests},
+                         {"bytes=0-0"}, "only whether it has changed is asked")
+        self.hub.forget()
         listed = json.loads(self.llmrun("list", "--json").stdout)["models"]
         self.assertEqual(len(listed), 1)
         self.assertIn("/url/my-tiny-Q8_0:", listed[0]["name"])
         self.llmrun("run", listed[0]["name"], "Hi", "-n", "4")
         self.assertEqual(self.hub.requests, [])
+
+    def test_another_file_at_the_address_is_fetched(self):
+        url = f"{self.hub.cdn_url}/some/tiny.gguf"
+        self.hub._blob = lambda _: Q8
+        self.assertEqual(self.pull(url).read_bytes(), Q8)
+        self.hub._blob = lambda _: Q4
+        self.assertEqual(self.pull(url).read_bytes(), Q4)
+        self.assertEqual(len(json.loads(self.llmrun("list", "--json").stdout)["models"]), 1)
 
     def test_a_page_is_no_model(self):
         self.hub._blob = lambda _: b"<!DOCTYPE html>" + bytes(1000)

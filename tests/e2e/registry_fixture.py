@@ -2,6 +2,7 @@
 
 Used by registry_test.py. The registry is a real one: what llmrun sends and asks is checked by it.
 """
+import base64
 import hashlib
 import http.client
 import http.server
@@ -40,9 +41,14 @@ def digest(content):
 
 
 class Registry:
-    """A running docker-registry that keeps its files in a folder of its own."""
+    """A running docker-registry that keeps its files in a folder of its own. With `login`
+    ("user:password") it wants that, its password being "secret"."""
 
-    def __init__(self):
+    # bcrypt of "secret", the only form of password that docker-registry takes.
+    LOGIN_HASH = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a"
+
+    def __init__(self, login=None):
+        self.login = login
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="llmrun-registry-"))
         self.port = free_port()
         config = self.folder / "config.yml"
@@ -50,6 +56,11 @@ class Registry:
             "version: 0.1\nlog: {level: error}\n"
             f"storage: {{filesystem: {{rootdirectory: {self.folder}/data}}, delete: {{enabled: true}}}}\n"
             f"http: {{addr: '127.0.0.1:{self.port}'}}\n")
+        if login:
+            passwords = self.folder / "passwords"
+            passwords.write_text(f"{login.split(':')[0]}:{self.LOGIN_HASH}\n")
+            with open(config, "a") as text:
+                text.write(f"auth: {{htpasswd: {{realm: test, path: '{passwords}'}}}}\n")
         self.log = open(self.folder / "log", "wb")
         self.process = subprocess.Popen([registry_program(), "serve", str(config)],
                                         stdout=self.log, stderr=self.log)
@@ -69,7 +80,10 @@ class Registry:
 
     def request(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, path, body, headers or {})
+        headers = dict(headers or {})
+        if self.login:
+            headers["Authorization"] = "Basic " + base64.b64encode(self.login.encode()).decode()
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
         connection.close()

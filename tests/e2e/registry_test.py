@@ -245,6 +245,180 @@ class Cycle(Base):
         self.assertTrue((self.home / "models/manifests/registry.ollama.ai/library/tiny/1b").exists())
 
 
+class PullAgain(Base):
+    """A pull of what is here fetches what has changed, and only that."""
+
+    def asked(self, content):
+        return [path for _, _, path, _ in self.proxy.seen if fixture.digest(content) in path]
+
+    def put(self, system):
+        self.registry.put_model("library/moving", "latest", [("model", LARGE), ("system", system)])
+
+    def test_only_what_differs_is_fetched(self):
+        self.put(b"Be brief.")
+        name = self.name("moving")
+        self.run_llmrun("pull", name)
+        self.proxy.seen.clear()
+        self.run_llmrun("pull", name)
+        self.assertEqual([path for _, _, path, _ in self.proxy.seen if "/blobs/" in path][1:], [],
+                         "the same manifest needs its config alone")
+        self.put(b"Be long.")
+        self.proxy.seen.clear()
+        err = self.run_llmrun("pull", name)[2]
+        self.assertIn("has changed", err)
+        self.assertEqual(self.asked(LARGE), [])
+        self.assertTrue(self.asked(b"Be long."))
+        manifest = self.home / f"models/manifests/127.0.0.1:{self.proxy.port}/library/moving/latest"
+        self.assertEqual(manifest.read_bytes(),
+                         self.registry.get_manifest("library/moving", "latest")[1])
+        self.run_llmrun("prune", "--yes")
+        self.assertFalse(self.blob(b"Be brief.").exists())
+        self.assertTrue(self.blob(LARGE).exists())
+
+    def test_what_no_server_has_stays(self):
+        self.run_llmrun("import", MODEL, self.name("unsent"))
+        err = self.run_llmrun("pull", self.name("unsent"))[2]
+        self.assertIn("stays as it is", err)
+        self.run_llmrun("import", MODEL, "127.0.0.1:1/me/nowhere")
+        err = self.run_llmrun("pull", "127.0.0.1:1/me/nowhere", "--tries", "1", check=6)[2]
+        self.assertIn("can be used as it is", err)
+        self.run_llmrun("pull", "127.0.0.1:1/me/nowhere", "--offline")
+
+    def test_the_same_model_in_ollamas_store_is_as_good(self):
+        self.put(b"Be brief.")
+        self.run_llmrun("pull", self.name("moving"))
+        (self.home / "models").rename(self.home / "no-ollama")
+        self.proxy.seen.clear()
+        path = self.run_llmrun("pull", "--print-path", self.name("moving"))[1]
+        self.assertIn("no-ollama", path)
+        self.assertFalse((self.home / "models").exists())
+        self.put(b"Be long.")
+        self.run_llmrun("pull", self.name("moving"))
+        self.assertEqual(self.asked(LARGE), [], "linked from Ollama's store")
+        self.assertEqual(self.blob(LARGE).read_bytes(), LARGE)
+
+
+class BeforeTheDownload(Base):
+    """Every command that takes a model fetches it by the same rule."""
+
+    def commands(self, name):
+        text = self.home / "text"
+        text.write_text("hello hello hello hello hello hello hello hello hello")
+        rows = self.home / "rows.txt"
+        rows.write_text("hello\n")
+        case = self.home / "case.json"
+        case.write_text('{"messages":[{"role":"user","content":"hi"}]}')
+        modelfile = self.home / "Modelfile"
+        modelfile.write_text(f"FROM {name}\n")
+        out = str(self.home / "out")
+        return [("run", name, "hello", "-n", "2"), ("embed", name, "hello"),
+                ("rerank", name, "-q", "a", "b"), ("tokenize", name, "hello"),
+                ("detokenize", name, "1", "2"), ("bench", name, "-p", "4", "-n", "2", "-r", "1"),
+                ("template", "-m", name, "--input", str(case)),
+                ("perplexity", name, "--file", str(text), "--ctx", "8"),
+                ("logits", name, "--prompt", "hello", "-o", out + ".npy"), ("doctor", name),
+                ("compare", name, name, "--file", str(text), "--ctx", "8", "--prompt", "0",
+                 "--decode", "0"),
+                ("quantize", name, out + ".gguf", "Q8_0", "--dry-run"),
+                ("importance", name, "--file", str(text), "-o", out + ".gguf", "--ctx", "8"),
+                ("batch", str(rows), "-o", out + ".jsonl", "-m", name, "-n", "2"),
+                ("create", "mine", "-f", str(modelfile))]
+
+    def test_one_rule_for_all_commands(self):
+        name = self.name("tiny:1b")
+        for command in self.commands(name):
+            err = self.run_llmrun(*command, check=2)[2]
+            self.assertIn("--yes", err, command)
+            self.assertIn("is not on this machine", err, command)
+            self.assertFalse(self.blob(TINY).exists(), command)
+            self.proxy.seen.clear()
+            for arguments, more in (((*command, "--offline"), {}),
+                                    (command, {"HF_HUB_OFFLINE": "1"})):
+                err = self.run_llmrun(*arguments, check=3, **more)[2]
+                self.assertIn("network is not asked", err, arguments)
+            self.assertEqual(self.proxy.seen, [], command)
+        # Some of them cannot use a model of this kind; all of them have it afterwards.
+        for command in self.commands(name):
+            self.run_llmrun(*command, "--yes", check=None)
+            self.assertTrue(self.blob(TINY).exists(), command)
+            self.run_llmrun("rm", name)
+            if command[0] == "create":
+                self.run_llmrun("rm", "mine")
+            self.assertFalse(self.blob(TINY).exists(), command)
+
+    def test_offline_holds_for_what_sends_and_mends(self):
+        name = self.name("tiny:1b")
+        self.run_llmrun("pull", name)
+        self.proxy.seen.clear()
+        self.assertIn("switched off", self.run_llmrun("push", name, "--offline", check=6)[2])
+        self.blob(TINY).unlink()
+        out = self.run_llmrun("verify", name, check=4, LLMRUN_OFFLINE="1")[1]
+        self.assertIn("switched off", out)
+        self.assertEqual(self.proxy.seen, [])
+
+    def test_estimate_and_show_read_the_header_alone(self):
+        name = self.name("tiny:1b")
+        here = json.loads(self.run_llmrun("estimate", MODEL, "--json")[1])
+        plan = json.loads(self.run_llmrun("estimate", name, "--json")[1])
+        self.assertFalse(plan["on_this_machine"])
+        self.assertEqual(plan["download_bytes"], len(TINY))
+        self.assertAlmostEqual(plan["total_bytes"], here["total_bytes"], delta=16_000)
+        shown = json.loads(self.run_llmrun("show", name, "--json")[1])
+        self.assertFalse(shown["on_this_machine"])
+        self.assertEqual((shown["file"], shown["architecture"]), (name, "llama"))
+        self.assertIn("is not on this machine", self.run_llmrun("show", name)[1])
+        self.assertNotIn("is not on this machine", self.run_llmrun("show", name, "--tensors")[1])
+        err = self.run_llmrun("show", name, "--system", check=3)[2]
+        self.assertIn("llmrun pull", err)
+        self.run_llmrun("show", self.name("none"), check=3)
+        self.assertFalse((self.home / "models").exists())
+        # A large file behind its header: less than it was asked for.
+        name = self.name("padded")
+        self.registry.put_model("library/padded", "latest", [("model", TINY + bytes(30_000_000))])
+        plan = json.loads(self.run_llmrun("estimate", name, "--json")[1])
+        self.assertEqual(plan["download_bytes"], len(TINY) + 30_000_000)
+        self.assertLess(plan["header_bytes"], 2_000_000)
+
+    def test_list_tells_the_size_of_all_layers(self):
+        self.run_llmrun("pull", self.name("tiny:1b"))
+        manifest = json.loads(self.registry.get_manifest("library/tiny", "1b")[1])
+        total = manifest["config"]["size"] + sum(layer["size"] for layer in manifest["layers"])
+        model = json.loads(self.run_llmrun("list", "--json")[1])["models"][0]
+        self.assertEqual((model["bytes"], model["file_bytes"]), (total, len(TINY)))
+
+
+class Login(Base):
+    """A registry that wants a user name and a password takes those of `docker login`."""
+
+    def test_basic_login(self):
+        registry = fixture.Registry(login="me:secret")
+        self.addCleanup(registry.stop)
+        registry.put_model("library/private", "latest", [("model", TINY)])
+        name = f"127.0.0.1:{registry.port}/library/private"
+        folder = self.home / "docker"
+        folder.mkdir()
+        logins = folder / "config.json"
+
+        def pull(check):
+            return self.run_llmrun("pull", name, check=check, DOCKER_CONFIG=str(folder))[2]
+
+        self.assertIn("docker login", pull(6))
+        for junk in ("", "[]", '{"auths":7}', '{"auths":{"127.0.0.1:%d":{"auth":"a\\nb"}}}' %
+                     registry.port, '{"auths":{"other:5000":{"auth":"bWU6c2VjcmV0"}}}'):
+            logins.write_text(junk)
+            self.assertIn("docker login", pull(6), junk)
+        key = f"http://127.0.0.1:{registry.port}/v1/"
+        logins.write_text(json.dumps({"auths": {key: {"auth": "bWU6d3Jvbmc="}}}))
+        self.assertIn("401", pull(6))
+        logins.write_text(json.dumps({"auths": {key: {"auth": "bWU6c2VjcmV0"}}}))
+        pull(0)
+        self.assertEqual(self.blob(TINY).read_bytes(), TINY)
+        copy = f"127.0.0.1:{registry.port}/me/copy"
+        self.run_llmrun("cp", name, copy)
+        self.run_llmrun("push", copy, DOCKER_CONFIG=str(folder))
+        self.assertEqual(registry.get_manifest("me/copy", "latest")[0].status, 200)
+
+
 class Hostile(Base):
     def pull_manifest(self, text, check):
         answer, said = self.registry.request(
