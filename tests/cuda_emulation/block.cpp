@@ -69,7 +69,10 @@ class Runner {
 
   void sync_threads(const Location& where);
   void meet(unsigned mask, const char* name, const Location& where, void* frame, Finish finish);
-  [[noreturn]] void fail(const std::string& message);
+  // A fault: record() first, then stop(). The stacks of the block's threads are abandoned as they
+  // are, so nothing that owns memory may live on them by then.
+  void record(const std::string& message);
+  [[noreturn]] void stop();
   std::byte* shared_array(size_t offset, size_t bytes);
   [[nodiscard]] unsigned lane() const { return current_->number % kWarp; }
   void thread_main();
@@ -154,10 +157,12 @@ void Runner::jump(Thread* to) {
   Fiber::jump(from, to == nullptr ? main_ : to->fiber);
 }
 
-void Runner::fail(const std::string& message) {
+void Runner::record(const std::string& message) {
   error_ = message + " [thread " + std::to_string(current_->number) + ", block " +
            std::to_string(blockIdx.x) + "," + std::to_string(blockIdx.y) + "," +
            std::to_string(blockIdx.z) + "]";
+}
+void Runner::stop() {
   jump(nullptr);
   std::abort();
 }
@@ -170,7 +175,8 @@ void Runner::thread_main() {
     const unsigned bit = 1U << (self.number % kWarp);
     for (const Meeting& m : warp.meetings) {
       if (m.present != 0 && (m.mask & bit) != 0) {
-        fail("a thread ends while lanes of its warp wait for it in " + text(m.name, m.where));
+        record("a thread ends while lanes of its warp wait for it in " + text(m.name, m.where));
+        stop();
       }
     }
     self.done = true;
@@ -183,8 +189,9 @@ void Runner::thread_main() {
 void Runner::sync_threads(const Location& where) {
   if (at_barrier_.empty()) barrier_ = where;
   if (!same(barrier_, where)) {
-    fail("threads of a block meet at different barriers: " + text("__syncthreads", where) +
-         " and " + text("__syncthreads", barrier_));
+    record("threads of a block meet at different barriers: " + text("__syncthreads", where) +
+           " and " + text("__syncthreads", barrier_));
+    stop();
   }
   at_barrier_.push_back(current_->number);
   if (at_barrier_.size() < n_threads_) {  // threads that have ended never come: a deadlock
@@ -216,17 +223,22 @@ void Runner::meet(unsigned mask, const char* name, const Location& where, void* 
                   Finish finish) {
   Warp& warp = warps_[current_->number / kWarp];
   const unsigned bit = 1U << lane();
-  if ((mask & bit) == 0) fail(text(name, where) + ": the calling lane is not in its mask");
+  if ((mask & bit) == 0) {
+    record(text(name, where) + ": the calling lane is not in its mask");
+    stop();
+  }
   if ((mask & ~warp.alive) != 0) {
-    fail(text(name, where) + ": the mask names lanes that do not exist or have ended");
+    record(text(name, where) + ": the mask names lanes that do not exist or have ended");
+    stop();
   }
   Meeting& m = find(warp, mask);
   if (m.present == 0) {
     m.name = name;
     m.where = where;
   } else if (std::strcmp(m.name, name) != 0 || !same(m.where, where)) {
-    fail("lanes of a warp meet at different operations: " + text(name, where) + " and " +
-         text(m.name, m.where));
+    record("lanes of a warp meet at different operations: " + text(name, where) + " and " +
+           text(m.name, m.where));
+    stop();
   }
   m.frames[lane()] = frame;
   m.present |= bit;
@@ -244,8 +256,9 @@ void Runner::meet(unsigned mask, const char* name, const Location& where, void* 
 
 std::byte* Runner::shared_array(size_t offset, size_t bytes) {
   if (offset + bytes + kGapBytes > shared_bytes_) {
-    fail("a shared array of " + std::to_string(bytes) + " bytes at " + std::to_string(offset) +
-         " does not fit the " + std::to_string(shared_bytes_) + " bytes of the launch");
+    record("a shared array of " + std::to_string(bytes) + " bytes at " + std::to_string(offset) +
+           " does not fit the " + std::to_string(shared_bytes_) + " bytes of the launch");
+    stop();
   }
   std::byte* const start = shared_.get() + offset;
   const Gap gap{offset + bytes, kGapBytes};
@@ -382,7 +395,10 @@ void sync_threads(const Location& where) { runner().sync_threads(where); }
 void meet(unsigned mask, const char* name, const Location& where, void* frame, Finish finish) {
   runner().meet(mask, name, where, frame, finish);
 }
-void fail(const char* message) { runner().fail(message); }
+void fail(const char* message) {
+  runner().record(message);
+  runner().stop();
+}
 std::byte* shared_array(size_t offset, size_t bytes) {
   return runner().shared_array(offset, bytes);
 }
