@@ -202,7 +202,8 @@ Result<Session> Model::new_session(const ContextOptions& options) const {
   LLMRUN_ASSIGN(impl->context, model->new_context(wanted));
   impl->engine = std::make_unique<engine::Engine>(
       *impl->context, engine::Vocabulary{impl_->tokenizer.get(), model->spec().n_vocab});
-  if (!options.prefix_cache.empty()) {
+  // A GPU's memory cannot be written to files as it is; see Session::why_not_kept().
+  if (!options.prefix_cache.empty() && impl_->backend->name() == "cpu") {
     const auto key = [model_impl = impl_.get(),
                       context = impl->context.get()]() -> Result<std::string> {
       LLMRUN_ASSIGN(const std::string hash, model_hash(*model_impl));

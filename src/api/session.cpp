@@ -97,7 +97,9 @@ Result<std::string> Session::receipt(std::string_view model_name) const {
 
 std::string Session::why_not_kept() const {
   const engine::PrefixStore* store = impl_->engine->store();
-  return store == nullptr ? "" : store->why_not_saved();
+  if (store != nullptr) return store->why_not_saved();
+  const bool wanted = !impl_->options.prefix_cache.empty();
+  return wanted ? "keys and values of a GPU are not written to files yet" : "";
 }
 
 Result<void> Session::logits(std::span<const TokenId> tokens, const LogitsCallback& on_rows) {
