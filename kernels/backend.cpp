@@ -28,10 +28,6 @@ int cuda_index(std::string_view device) {
 
 }  // namespace
 
-void Ops::fetch(void* to, const void* from, size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-}
-
 // A buffer of no bytes may be at no address.
 void Buffer::copy(size_t to, size_t from, size_t bytes) {
   if (bytes > 0) std::memmove(data() + to, data() + from, bytes);

@@ -63,6 +63,9 @@ class Backend {
   // Reserves that scratch; after it no op allocates.
   virtual Result<void> reserve(int64_t max_tokens, int64_t max_width) = 0;
   virtual Ops& ops() = 0;
+  // The ops until finish() are one step: nobody looks at what they compute before, so a device may
+  // hold them back and run them as a whole.
+  virtual void begin_step() {}
   // Waits until everything queued is done; the first error since the last call.
   virtual Result<void> finish() { return {}; }
 };

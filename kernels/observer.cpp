@@ -14,9 +14,9 @@ void tell(MatmulObserver* observer, const ExpertMatmulParams& params) {
   if (observer == nullptr) return;
   const ConstRows& x = params.x;
   for (const ExpertMatmulOutput& output : params.outputs) {
-    for (const ExpertPair& pair : params.pairs) {
-      observer->on_product(output.weight, pair.expert,
-                           {x.data + pair.x_row * x.stride, 1, x.width, x.stride});
+    for (int64_t i = 0; i < params.n_pairs; ++i) {
+      observer->on_product(output.weight, params.experts[i],
+                           {x.data + i / params.pairs_per_row * x.stride, 1, x.width, x.stride});
     }
   }
 }

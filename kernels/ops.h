@@ -75,23 +75,22 @@ struct MatmulParams {
   std::span<const MatmulOutput> outputs;
 };
 
-// y[s, o] = sum_i w[expert(s), o, i] * x[row(s), i] + bias[expert(s), o]: the products of the
-// (token, expert) pairs of a mixture of experts. Pairs come in any order; the backend groups them.
-struct ExpertPair {
-  int32_t x_row = 0;   // row of x
-  int32_t expert = 0;  // matrix of the stack
-  int32_t y_row = 0;   // row of y; every pair has its own
-};
+// The products of a mixture of experts. Pair i is a token and one of its experts:
+//   y[i, o] = scale * sum_k w[experts[i], o, k] * x[i / pairs_per_row, k] + bias[experts[i], o]
+// The backend groups the pairs by expert; `experts` lies where route() wrote it.
 struct ExpertMatmulOutput {
   Weight weight;                 // stack of n_experts matrices
   const float* bias = nullptr;   // [n_experts, n_out] or null
   const float* scale = nullptr;  // [n_experts] factors of the product (NVFP4 files), or null
-  float* y = nullptr;
+  float* y = nullptr;            // [n_pairs, n_out], rows y_stride floats apart
   int64_t y_stride = 0;
 };
 struct ExpertMatmulParams {
   ConstRows x;
-  std::span<const ExpertPair> pairs;
+  const int32_t* experts = nullptr;  // [n_pairs]: matrices of the stacks
+  int64_t n_pairs = 0;
+  int64_t pairs_per_row = 1;   // 1: x has a row for each pair; else one for that many pairs
+  int64_t max_per_expert = 0;  // no expert is in more pairs than this
   std::span<const ExpertMatmulOutput> outputs;
 };
 
@@ -401,8 +400,6 @@ class Ops {
   virtual void state_space(const StateSpaceParams& params) = 0;
   virtual void delta_rule(const DeltaRuleParams& params) = 0;
 
-  // Brings what earlier ops computed to the host, and waits for it.
-  virtual void fetch(void* to, const void* from, size_t bytes);
   // Values that the host has computed, where the ops that follow can read them.
   virtual const float* send(std::span<const float> values) { return values.data(); }
 };

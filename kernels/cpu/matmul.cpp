@@ -110,14 +110,14 @@ void CpuOps::matmul(const MatmulParams& params) {
   if (n_rows * x.width * x.n <= kInlineWork) {
     for (int64_t task = 0; task < n_tasks; ++task) compute(task, 0);
   } else {
-    pool_.parallel_for_neighbours(n_tasks, compute);
+    pool_.parallel_for_indexed(n_tasks, compute);
   }
 }
 
 void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
-  if (params.pairs.empty() || params.outputs.empty()) return;
+  const int64_t n_pairs = params.n_pairs;
+  if (n_pairs == 0 || params.outputs.empty()) return;
   tell(observer_, params);
-  const auto n_pairs = static_cast<int64_t>(params.pairs.size());
   const int64_t n_experts = params.outputs[0].weight.n_matrices;
   const int64_t tile_tokens = table_.matmul->tile_tokens;
 
@@ -129,16 +129,17 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
   int32_t* x_rows = first_tile + n_experts + 1;
   int32_t* y_rows = x_rows + n_pairs;
   std::fill(first, first + n_experts + 1, 0);
-  for (const ExpertPair& pair : params.pairs) ++first[pair.expert + 1];
+  for (int64_t i = 0; i < n_pairs; ++i) ++first[params.experts[i] + 1];
   first_tile[0] = 0;
   for (int64_t e = 0; e < n_experts; ++e) {
     first_tile[e + 1] = first_tile[e] + static_cast<int32_t>(ceil_div(first[e + 1], tile_tokens));
     first[e + 1] += first[e];
     next[e] = first[e];
   }
-  for (const ExpertPair& pair : params.pairs) {
-    x_rows[next[pair.expert]] = pair.x_row;
-    y_rows[next[pair.expert]++] = pair.y_row;
+  for (int64_t i = 0; i < n_pairs; ++i) {
+    const int32_t at = next[params.experts[i]]++;
+    x_rows[at] = static_cast<int32_t>(i / params.pairs_per_row);
+    y_rows[at] = static_cast<int32_t>(i);
   }
 
   bool any_blocks = false;
@@ -171,7 +172,7 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
   for (const ExpertMatmulOutput& output : params.outputs) {
     tasks_per_expert += ceil_div(output.weight.n_out, step);
   }
-  pool_.parallel_for_neighbours(n_experts * tasks_per_expert, [&](int64_t task, int thread) {
+  pool_.parallel_for_indexed(n_experts * tasks_per_expert, [&](int64_t task, int thread) {
     const int64_t expert = task / tasks_per_expert;
     const int64_t n = first[expert + 1] - first[expert];
     if (n == 0) return;

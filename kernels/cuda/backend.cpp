@@ -3,9 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <type_traits>
+
 #include "base/error.h"
 #include "kernels/cuda/ops.h"
+#include "kernels/cuda/queue.h"
 #include "kernels/cuda/sizes.h"
+#include "kernels/cuda/weight_upload.h"
 
 namespace llmrun::kernels::cuda {
 namespace {
@@ -16,28 +20,25 @@ size_t weight_bytes(const Weight& weight) {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(Device device, cudaStream_t stream)
-      : device_(std::move(device)), stream_(stream), ops_(stream) {}
-  ~CudaBackend() override {
-    cudaStreamSynchronize(stream_);
-    cudaStreamDestroy(stream_);
-  }
+  CudaBackend(int index, Device device, cudaStream_t stream)
+      : index_(index), device_(std::move(device)), stream_(stream), ops_(queue_) {}
+  ~CudaBackend() override { cudaStreamSynchronize(stream_.get()); }
   CudaBackend(const CudaBackend&) = delete;
   CudaBackend& operator=(const CudaBackend&) = delete;
 
-  Result<void> open() { return ops_.open(); }
+  Result<void> open() { return queue_.open(); }
   [[nodiscard]] std::string_view name() const override { return "cuda"; }
   [[nodiscard]] std::string_view target() const override { return device_.target; }
   [[nodiscard]] int threads() const override { return 1; }
 
   Result<std::unique_ptr<Buffer>> allocate(size_t bytes) override {
-    auto memory = std::make_unique<DeviceMemory>(stream_);
+    auto memory = std::make_unique<DeviceMemory>(&queue_);
     LLMRUN_TRY(memory->allocate(bytes, false));
     memory->clear(0, bytes);
     return memory;
   }
   Result<std::unique_ptr<Buffer>> allocate_shared(size_t bytes) override {
-    auto memory = std::make_unique<DeviceMemory>(stream_);
+    auto memory = std::make_unique<DeviceMemory>(&queue_);
     LLMRUN_TRY(memory->allocate(bytes, true));
     if (bytes > 0) std::memset(memory->data(), 0, bytes);
     return memory;
@@ -53,7 +54,7 @@ class CudaBackend final : public Backend {
     const size_t bytes = weight_bytes(weight);
     LLMRUN_ASSIGN(std::byte* const to, room_for(bytes));
     if (bytes > 0) {
-      ops_.check(cudaMemcpyAsync(to, weight.data, bytes, cudaMemcpyDefault, stream_), "an upload");
+      ops_.check(weight_upload_.send(to, weight.data, bytes), "an upload");
     }
     Weight prepared = weight;
     prepared.data = to;
@@ -68,7 +69,14 @@ class CudaBackend final : public Backend {
   }
   Ops& ops() override { return ops_; }
 
-  Result<void> finish() override { return ops_.finish(); }
+  void begin_step() override {
+    cudaSetDevice(index_);  // which every thread has to say
+    queue_.begin_step();
+  }
+  Result<void> finish() override {
+    weight_upload_.close();
+    return ops_.finish();
+  }
 
  private:
   // From what reserve_weights() took, or else from an allocation of its own.
@@ -84,8 +92,15 @@ class CudaBackend final : public Backend {
     return more_weights_.back()->data();
   }
 
+  struct DestroyStream {
+    void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
+  };
+
+  int index_;
   Device device_;
-  cudaStream_t stream_;
+  std::unique_ptr<std::remove_pointer_t<cudaStream_t>, DestroyStream> stream_;
+  Queue queue_{stream_.get()};
+  WeightUpload weight_upload_{stream_.get()};
   DeviceMemory weights_;
   size_t weights_used_ = 0;
   std::vector<std::unique_ptr<DeviceMemory>> more_weights_;
@@ -146,7 +161,8 @@ Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOpti
   cudaStream_t stream = nullptr;
   if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   if (error != cudaSuccess) return tl::unexpected(make_cuda_error(error, "opening the device"));
-  auto backend = std::make_unique<CudaBackend>(devices[static_cast<size_t>(device)], stream);
+  auto backend =
+      std::make_unique<CudaBackend>(device, devices[static_cast<size_t>(device)], stream);
   LLMRUN_TRY(backend->open());
   return backend;
 }

@@ -48,9 +48,24 @@ __device__ __forceinline__ uint16_t word_at(const uint8_t* p) {
   return static_cast<uint16_t>(p[0] | (p[1] << 8));
 }
 
-__device__ __forceinline__ float cache_value(const CacheVector& from, int64_t i) {
-  const uint8_t* const element = from.first + i * from.step;
-  switch (from.type) {
+// The keys or values of a page for one head, [dim][token] or [token][dim].
+struct CacheTile {
+  CacheType type;
+  const uint8_t* elements;
+  const uint8_t* scales;  // of the tokens (int8)
+  int64_t dim;
+  bool dim_major;
+};
+__device__ __forceinline__ CacheTile cache_tile(const std::byte* const* pages, CacheType type,
+                                                int64_t dim, bool dim_major, int64_t head,
+                                                int64_t position) {
+  const CacheVector first =
+      cache_vector(pages, type, dim, dim_major, head, position / kPageTokens * kPageTokens);
+  return {type, first.first, first.scale, dim, dim_major};
+}
+
+__device__ __forceinline__ float element_value(CacheType type, const uint8_t* element) {
+  switch (type) {
     case CacheType::kF32:
       return float_at(element);
     case CacheType::kF16:
@@ -60,9 +75,71 @@ __device__ __forceinline__ float cache_value(const CacheVector& from, int64_t i)
     case CacheType::kFp8E4m3:
       return quant::float_from_e4m3(*element);
     case CacheType::kInt8:
-      return float_at(from.scale) * static_cast<float>(static_cast<int8_t>(*element));
+      return static_cast<float>(static_cast<int8_t>(*element));
   }
   return 0.0F;
+}
+
+// Four elements that lie side by side, at a multiple of their size, in one load.
+__device__ __forceinline__ void four_elements(CacheType type, const uint8_t* from, float* values) {
+  if (type == CacheType::kF32) {
+    const uint4 words = load_as<uint4>(from);
+    values[0] = quant::float_of(words.x);
+    values[1] = quant::float_of(words.y);
+    values[2] = quant::float_of(words.z);
+    values[3] = quant::float_of(words.w);
+    return;
+  }
+  if (type == CacheType::kF16 || type == CacheType::kBf16) {
+    const uint2 words = load_as<uint2>(from);
+    for (int i = 0; i < 4; ++i) {
+      const auto bits = static_cast<uint16_t>((i < 2 ? words.x : words.y) >> (16 * (i % 2)));
+      values[i] = type == CacheType::kF16 ? float_from_half(bits) : quant::float_from_bf16(bits);
+    }
+    return;
+  }
+  const auto word = load_as<uint32_t>(from);
+  for (int i = 0; i < 4; ++i) {
+    const auto byte = static_cast<uint8_t>(word >> (8 * i));
+    values[i] = type == CacheType::kFp8E4m3 ? quant::float_from_e4m3(byte)
+                                            : static_cast<float>(static_cast<int8_t>(byte));
+  }
+}
+
+// Values of a tile at (dim, key): 4 neighbouring keys where dims are outermost, else 4 dims. Zero
+// beyond the dims there are and beyond n_keys.
+__device__ __forceinline__ void tile_values(const CacheTile& tile, int64_t dim, int key, int n_keys,
+                                            float* values) {
+  for (int i = 0; i < 4; ++i) values[i] = 0.0F;
+  if (dim >= tile.dim || key >= n_keys) return;
+  const int64_t size = element_size(tile.type);
+  if (tile.dim_major) {
+    four_elements(tile.type, tile.elements + (dim * kPageTokens + key) * size, values);
+    for (int i = 0; i < 4; ++i) {
+      if (key + i >= n_keys) {
+        values[i] = 0.0F;  // whatever lies there
+      } else if (tile.type == CacheType::kInt8) {
+        values[i] *= float_at(tile.scales + 4 * (key + i));
+      }
+    }
+    return;
+  }
+  const uint8_t* const from = tile.elements + (key * tile.dim + dim) * size;
+  if (tile.dim % 4 == 0) {
+    four_elements(tile.type, from, values);
+  } else {
+    for (int i = 0; i < 4 && dim + i < tile.dim; ++i) {
+      values[i] = element_value(tile.type, from + i * size);
+    }
+  }
+  if (tile.type != CacheType::kInt8) return;
+  const float scale = float_at(tile.scales + 4 * key);
+  for (int i = 0; i < 4; ++i) values[i] *= scale;
+}
+
+// Whether the 11 bits that a tensor core takes hold every value.
+__device__ __forceinline__ bool fits_tensor_core(CacheType type) {
+  return type != CacheType::kF32 && type != CacheType::kInt8;
 }
 
 __device__ __forceinline__ void store16(uint8_t* p, uint32_t bits) {

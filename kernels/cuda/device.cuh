@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #ifdef __CUDACC__
 #include <cuda_fp16.h>
@@ -15,6 +16,7 @@
 #include "cuda_emulation/cuda.h"
 #endif
 
+#include "kernels/cuda/queue.h"
 #include "kernels/quant/float_formats.h"
 
 #ifdef __CUDACC__
@@ -25,6 +27,13 @@ namespace llmrun::kernels::cuda {
 namespace {  // NOLINT(google-build-namespaces): see above
 
 constexpr unsigned kAllLanes = ~0U;
+
+// Before loops over arrays that must stay in registers.
+#ifdef __CUDACC__
+#define LLMRUN_UNROLL _Pragma("unroll")
+#else
+#define LLMRUN_UNROLL
+#endif
 
 #ifdef __CUDACC__
 constexpr size_t kSharedGap = 0;
@@ -56,6 +65,8 @@ class SharedMemory {
   size_t used_ = 0;
 };
 
+constexpr size_t kUsualShared = 48 << 10;  // a kernel that wants more has to ask for it
+
 // Runs kernel(params) on every thread of the grid. An error of an earlier launch may come too.
 template <typename Params>
 cudaError_t launch(dim3 grid, unsigned threads, size_t shared, cudaStream_t stream,
@@ -63,6 +74,11 @@ cudaError_t launch(dim3 grid, unsigned threads, size_t shared, cudaStream_t stre
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
   if (grid.y > 65535 || grid.z > 65535) return cudaErrorInvalidValue;
 #ifdef __CUDACC__
+  if (shared > kUsualShared) {
+    const cudaError_t error = cudaFuncSetAttribute(
+        kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+    if (error != cudaSuccess) return error;
+  }
   kernel<<<grid, threads, shared, stream>>>(params);
   return cudaGetLastError();
 #else
@@ -72,6 +88,38 @@ cudaError_t launch(dim3 grid, unsigned threads, size_t shared, cudaStream_t stre
   });
   return cudaSuccess;
 #endif
+}
+
+template <typename Params>
+cudaError_t run_launch(const Launch& what, const void* bytes, cudaStream_t stream) {
+  alignas(Params) std::byte params[sizeof(Params)];
+  std::memcpy(params, bytes, sizeof(Params));
+  return launch({what.grid_x, what.grid_y, what.grid_z}, what.threads, what.shared, stream,
+                reinterpret_cast<void (*)(Params)>(what.kernel),
+                *reinterpret_cast<const Params*>(params));
+}
+
+// The same in the order of a queue. Steps are compared by the bytes of their parameters, so those
+// between the members must say nothing.
+template <typename Params>
+cudaError_t launch(dim3 grid, unsigned threads, size_t shared, Queue& queue, void (*kernel)(Params),
+                   const Params& params) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
+  Params copy = params;
+  Launch what;
+#ifndef __clang__
+  __builtin_clear_padding(&copy);
+  __builtin_clear_padding(&what);
+#endif
+  what.run = run_launch<Params>;
+  what.kernel = reinterpret_cast<void (*)()>(kernel);
+  what.grid_x = grid.x;
+  what.grid_y = grid.y;
+  what.grid_z = grid.z;
+  what.threads = threads;
+  what.shared = shared;
+  what.n_bytes = sizeof(Params);
+  return queue.add(what, &copy);
 }
 
 // Blocks of `threads` that cover n elements, or 0 blocks when a grid cannot have so many.
@@ -138,6 +186,27 @@ __device__ __forceinline__ void mma_s8(int32_t (&d)[4], const uint32_t (&a)[2], 
       : "r"(a[0]), "r"(a[1]), "r"(b));
 #else
   ::cuda_emulation::mma_m16n8k16_s8(d, a, b, ::cuda_emulation::Location::current());
+#endif
+}
+
+// The part of x that a tensor core takes: 11 bits of its 24.
+__device__ __forceinline__ float high_part(float x) {
+  return quant::float_of(quant::bits_of(x) & 0xffffe000U);
+}
+
+// D += A * B of a warp: 16 x 8 x 8, values of 11 bits with sums in float. Fragments, with g = lane
+// / 4 and t = lane % 4: A[g + 8 (i % 2)][t + 4 (i / 2)] is element i, B[t + 4 i][g], and D[g + 8 (i
+// / 2)][2 t + i % 2].
+__device__ __forceinline__ void mma_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
+#ifdef __CUDACC__
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
+        "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+#else
+  ::cuda_emulation::mma_m16n8k8_tf32(d, a, b, ::cuda_emulation::Location::current());
 #endif
 }
 

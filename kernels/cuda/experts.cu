@@ -1,5 +1,6 @@
 // Routing of a mixture of experts on the device: a warp per token, in double like the reference, so
-// that the choice is the same.
+// that the choice is the same; and the pairs of tokens and experts in the order of their experts,
+// so that the host never has to look at the choice.
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/math.cuh"
 
@@ -165,6 +166,63 @@ __global__ void __launch_bounds__(32) route(RouteParams p) {
   if (lane == 0) write_choice(p, tables, t);
 }
 
+// ---- the order of the pairs: one block, a thread per expert ------------------------------------
+
+// From the number of pairs of each expert to where they begin in the lists, by one warp; makes the
+// jobs.
+__device__ void lay_out_jobs(const GroupPairsParams& p, int32_t* counts, int32_t* pairs_of_lane,
+                             int32_t* jobs_of_lane) {
+  const int lane = static_cast<int>(threadIdx.x);
+  const int each = (p.n_experts + 31) / 32;
+  const int begin = min(lane * each, p.n_experts);
+  const int end = min(begin + each, p.n_experts);
+  int32_t n_pairs = 0;
+  int32_t n_jobs = 0;
+  for (int e = begin; e < end; ++e) {
+    n_pairs += counts[e];
+    n_jobs += counts[e] > 0 ? 1 : 0;
+  }
+  pairs_of_lane[lane] = n_pairs;
+  jobs_of_lane[lane] = n_jobs;
+  __syncwarp();
+  int32_t first = 0;
+  int32_t job = 0;
+  for (int i = 0; i < lane; ++i) {
+    first += pairs_of_lane[i];
+    job += jobs_of_lane[i];
+  }
+  for (int e = begin; e < end; ++e) {
+    const int32_t count = counts[e];
+    counts[e] = first;
+    if (count > 0) p.jobs[job++] = {e, first, count};
+    first += count;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) group_pairs(GroupPairsParams p) {
+  SharedMemory shared;
+  int32_t* const counts = shared.array<int32_t>(static_cast<size_t>(p.n_experts));
+  int32_t* const pairs_of_lane = shared.array<int32_t>(32);
+  int32_t* const jobs_of_lane = shared.array<int32_t>(32);
+  for (int i = static_cast<int>(threadIdx.x); i < p.n_jobs; i += kThreads) p.jobs[i] = {0, 0, 0};
+  for (int e = static_cast<int>(threadIdx.x); e < p.n_experts; e += kThreads) {
+    int32_t count = 0;
+    for (int64_t i = 0; i < p.n_pairs; ++i) count += p.experts[i] == e ? 1 : 0;
+    counts[e] = count;
+  }
+  __syncthreads();
+  if (threadIdx.x < 32) lay_out_jobs(p, counts, pairs_of_lane, jobs_of_lane);
+  __syncthreads();
+  for (int e = static_cast<int>(threadIdx.x); e < p.n_experts; e += kThreads) {
+    int32_t at = counts[e];
+    for (int64_t i = 0; i < p.n_pairs; ++i) {
+      if (p.experts[i] != e) continue;
+      p.x_rows[at] = static_cast<int32_t>(i / p.pairs_per_row);
+      p.y_rows[at++] = static_cast<int32_t>(i);
+    }
+  }
+}
+
 __global__ void __launch_bounds__(kThreads) combine_experts(CombineExpertsParams p) {
   const int64_t index = thread_index();
   if (index >= p.y.n * p.y.width) return;
@@ -181,7 +239,7 @@ __global__ void __launch_bounds__(kThreads) combine_experts(CombineExpertsParams
 
 }  // namespace
 
-cudaError_t launch_route(const RouteParams& p, cudaStream_t stream) {
+cudaError_t launch_route(const RouteParams& p, Queue& queue) {
   const int64_t n = p.logits.width;
   if (n < 1 || n > kMaxExperts || p.n_used < 1 || p.n_used > n || p.n_groups < 1 ||
       p.n_groups > n || p.n_groups_used > p.n_groups || p.experts_per_chunk < 1) {
@@ -193,13 +251,23 @@ cudaError_t launch_route(const RouteParams& p, cudaStream_t stream) {
   const size_t shared = 2 * shared_bytes<double>(experts) + shared_bytes<double>(groups) +
                         shared_bytes<double>(used) + shared_bytes<uint8_t>(experts + groups) +
                         shared_bytes<int>(used);
-  return launch({static_cast<unsigned>(p.logits.n), 1, 1}, 32, shared, stream, route, p);
+  return launch({static_cast<unsigned>(p.logits.n), 1, 1}, 32, shared, queue, route, p);
 }
 
-cudaError_t launch_combine_experts(const CombineExpertsParams& p, cudaStream_t stream) {
+cudaError_t launch_group_pairs(const GroupPairsParams& p, Queue& queue) {
+  if (p.n_experts < 1 || p.n_experts > kMaxExperts || p.n_pairs > 0x7fffffff ||
+      p.pairs_per_row < 1) {
+    return cudaErrorInvalidValue;
+  }
+  const size_t shared =
+      shared_bytes<int32_t>(static_cast<size_t>(p.n_experts)) + 2 * shared_bytes<int32_t>(32);
+  return launch({1, 1, 1}, kThreads, shared, queue, group_pairs, p);
+}
+
+cudaError_t launch_combine_experts(const CombineExpertsParams& p, Queue& queue) {
   const unsigned blocks = blocks_for(p.y.n * p.y.width);
   if (blocks == 0 && p.y.n > 0) return cudaErrorInvalidValue;
-  return launch({blocks, 1, 1}, kThreads, 0, stream, combine_experts, p);
+  return launch({blocks, 1, 1}, kThreads, 0, queue, combine_experts, p);
 }
 
 }  // namespace llmrun::kernels::cuda

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/cuda/queue.h"
 #include "kernels/ops.h"
 
 namespace llmrun::kernels::cuda {
@@ -28,7 +28,7 @@ struct QuantizeParams {
   int64_t width = 0;
   QuantizedRows out;
 };
-cudaError_t launch_quantize(const QuantizeParams& params, cudaStream_t stream);
+cudaError_t launch_quantize(const QuantizeParams& params, Queue& queue);
 
 // The rows of one matrix of a stack: entries [first, first + count) of the lists of rows.
 struct ProductJob {
@@ -46,7 +46,7 @@ struct ProductParams {
   int64_t n_inner = 1;               // quantised rows per row of x: row x_row * n_inner + matrix
   const int32_t* x_rows = nullptr;   // null: i
   const int32_t* y_rows = nullptr;   // null: i
-  const ProductJob* jobs = nullptr;  // on the device; null: the one below
+  const ProductJob* jobs = nullptr;  // on the device; null: the one below, for each matrix
   ProductJob job;
   int32_t n_jobs = 1;
   int32_t max_count = 0;  // the largest count of a job
@@ -59,41 +59,92 @@ struct ProductParams {
   int64_t y_matrix_stride = 0;
   bool accumulate = false;
 };
-cudaError_t launch_product(const ProductParams& params, cudaStream_t stream);
+cudaError_t launch_product(const ProductParams& params, Queue& queue);
 
 // params.ids is not used: `ids` holds n of them on the device.
-cudaError_t launch_embed(const EmbedParams& params, const int32_t* ids, int64_t n,
-                         cudaStream_t stream);
+cudaError_t launch_embed(const EmbedParams& params, const int32_t* ids, int64_t n, Queue& queue);
 
 // ---- rows.cu -----------------------------------------------------------------------------------
 
-cudaError_t launch_norm(const NormParams& params, cudaStream_t stream);
-cudaError_t launch_rope(const RopeParams& params, const int32_t* positions, cudaStream_t stream);
-cudaError_t launch_gated_activation(const GatedActivationParams& params, cudaStream_t stream);
-cudaError_t launch_add(const AddParams& params, cudaStream_t stream);
-cudaError_t launch_multiply(const MultiplyParams& params, cudaStream_t stream);
-cudaError_t launch_scale(const ScaleParams& params, cudaStream_t stream);
-cudaError_t launch_group_dot(const GroupDotParams& params, cudaStream_t stream);
-cudaError_t launch_mix_rows(const MixRowsParams& params, cudaStream_t stream);
+cudaError_t launch_norm(const NormParams& params, Queue& queue);
+cudaError_t launch_rope(const RopeParams& params, const int32_t* positions, Queue& queue);
+cudaError_t launch_gated_activation(const GatedActivationParams& params, Queue& queue);
+cudaError_t launch_add(const AddParams& params, Queue& queue);
+cudaError_t launch_multiply(const MultiplyParams& params, Queue& queue);
+cudaError_t launch_scale(const ScaleParams& params, Queue& queue);
+cudaError_t launch_group_dot(const GroupDotParams& params, Queue& queue);
+cudaError_t launch_mix_rows(const MixRowsParams& params, Queue& queue);
 
 // ---- experts.cu --------------------------------------------------------------------------------
 
-cudaError_t launch_route(const RouteParams& params, cudaStream_t stream);
-cudaError_t launch_combine_experts(const CombineExpertsParams& params, cudaStream_t stream);
+cudaError_t launch_route(const RouteParams& params, Queue& queue);
+cudaError_t launch_combine_experts(const CombineExpertsParams& params, Queue& queue);
+
+// The pairs of a mixture of experts in the order of their experts: the rows of each, and a job for
+// every expert that has any; what is left of the n_jobs jobs is empty.
+struct GroupPairsParams {
+  const int32_t* experts = nullptr;  // [n_pairs], each below n_experts
+  int64_t n_pairs = 0;
+  int32_t n_experts = 0;
+  int64_t pairs_per_row = 1;
+  int32_t* x_rows = nullptr;   // [n_pairs]
+  int32_t* y_rows = nullptr;   // [n_pairs]
+  ProductJob* jobs = nullptr;  // [n_jobs], at least as many as experts can have pairs
+  int32_t n_jobs = 0;
+};
+cudaError_t launch_group_pairs(const GroupPairsParams& params, Queue& queue);
 
 // ---- attention.cu ------------------------------------------------------------------------------
 
-cudaError_t launch_kv_write(const KvWriteParams& params, std::byte* const* k_pages,
-                            std::byte* const* v_pages, cudaStream_t stream);
+// What differs from sequence to sequence of a call; it lies on the device.
+struct WritePlace {
+  const float* k = nullptr;
+  const float* v = nullptr;
+  std::byte* const* k_pages = nullptr;
+  std::byte* const* v_pages = nullptr;
+  int64_t first_position = 0;
+  int64_t n_tokens = 0;
+};
+struct AttendPlace {
+  const float* q = nullptr;
+  float* y = nullptr;
+  const std::byte* const* k_pages = nullptr;
+  const std::byte* const* v_pages = nullptr;
+  int64_t first_position = 0;
+  int64_t n_tokens = 0;
+  int64_t n_keys = 0;
+  int64_t first_row = 0;                        // among the tokens of the call's sequences
+  int64_t first_segment = 0, last_segment = 0;  // that any of its queries sees
+};
 
-// `scratch` has attention_scratch_floats() of sizes.h.
-cudaError_t launch_attention(const AttentionParams& params, std::byte* const* k_pages,
-                             std::byte* const* v_pages, float* scratch, cudaStream_t stream);
+// `op` says what the sequences have in common; its rows, pages and positions are not used.
+struct WriteCall {
+  KvWriteParams op;
+  const WritePlace* places = nullptr;
+  int64_t n_places = 0;
+  int64_t max_tokens = 0;  // of a place
+};
+cudaError_t launch_kv_write(const WriteCall& call, Queue& queue);
+
+struct AttendCall {
+  AttentionParams op;
+  const AttendPlace* places = nullptr;
+  int64_t n_places = 0;
+  int64_t max_tokens = 0;  // of a place
+  // A block walks the whole context when there is no scratch. Else segments are divided among
+  // blocks; the places have kMaxSplitRows tokens together at most.
+  float* scratch = nullptr;  // attention_scratch_floats()
+  int64_t n_tokens = 0;      // of all places
+  int64_t max_segments = 0;  // of a place
+};
+cudaError_t launch_attention(const AttendCall& call, Queue& queue);
+// The segments that the queries of a sequence see, for its place.
+void set_segments(const AttentionParams& op, AttendPlace& place);
 
 // ---- recurrent.cu ------------------------------------------------------------------------------
 
-cudaError_t launch_causal_conv(const CausalConvParams& params, cudaStream_t stream);
-cudaError_t launch_state_space(const StateSpaceParams& params, cudaStream_t stream);
-cudaError_t launch_delta_rule(const DeltaRuleParams& params, cudaStream_t stream);
+cudaError_t launch_causal_conv(const CausalConvParams& params, Queue& queue);
+cudaError_t launch_state_space(const StateSpaceParams& params, Queue& queue);
+cudaError_t launch_delta_rule(const DeltaRuleParams& params, Queue& queue);
 
 }  // namespace llmrun::kernels::cuda

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
-#include "kernels/cuda/sizes.h"
+#include "kernels/cuda/queue.h"
 
 namespace llmrun::kernels::cuda {
 Error make_cuda_error(cudaError_t error, std::string_view what) {
@@ -40,18 +40,23 @@ void DeviceMemory::reset() {
   bytes_ = 0;
 }
 
-// Errors of these show at the next op or when the backend is waited for.
+// Errors of these show at the next op or when the backend is waited for. What a step holds back
+// comes before them.
 void DeviceMemory::copy(size_t to, size_t from, size_t bytes) {
   if (bytes == 0) return;
-  cudaMemcpyAsync(data() + to, data() + from, bytes, cudaMemcpyDefault, stream_);
+  queue_->flush();
+  cudaMemcpyAsync(data() + to, data() + from, bytes, cudaMemcpyDefault, queue_->stream());
 }
 void DeviceMemory::clear(size_t at, size_t bytes) {
-  if (bytes > 0) cudaMemsetAsync(data() + at, 0, bytes, stream_);
+  if (bytes == 0) return;
+  queue_->flush();
+  cudaMemsetAsync(data() + at, 0, bytes, queue_->stream());
 }
 void DeviceMemory::write(size_t to, const void* from, size_t bytes) {
   if (bytes == 0) return;
-  cudaMemcpyAsync(data() + to, from, bytes, cudaMemcpyDefault, stream_);
-  cudaStreamSynchronize(stream_);
+  queue_->flush();
+  cudaMemcpyAsync(data() + to, from, bytes, cudaMemcpyDefault, queue_->stream());
+  cudaStreamSynchronize(queue_->stream());
 }
 
 Result<void> DeviceScratch::reserve(size_t bytes) {
@@ -59,9 +64,10 @@ Result<void> DeviceScratch::reserve(size_t bytes) {
   return memory_.allocate(bytes, false);
 }
 
-std::byte* DeviceScratch::get(size_t bytes, cudaStream_t stream) {
+std::byte* DeviceScratch::get(size_t bytes, Queue& queue) {
   if (bytes > memory_.size()) {
-    cudaStreamSynchronize(stream);  // kernels may still use what is about to be freed
+    queue.flush();
+    cudaStreamSynchronize(queue.stream());  // kernels may still use what is about to be freed
     if (!memory_.allocate(bytes, false)) return nullptr;
   }
   return memory_.data();
@@ -72,22 +78,26 @@ Result<void> Upload::open() {
   return device_.allocate(kUploadBytes, false);
 }
 
-const void* Upload::put(const void* data, size_t bytes, cudaStream_t stream) {
-  if (aligned(bytes) > kUploadBytes || pinned_.size() == 0) {
-    status_ = cudaErrorInvalidValue;
-    return nullptr;
-  }
-  if (used_ + aligned(bytes) > kUploadBytes) {
-    cudaStreamSynchronize(stream);
-    used_ = 0;
-  }
+const void* Upload::put(const void* data, size_t bytes) {
+  if (!has_room(bytes) || pinned_.size() == 0) return nullptr;
   std::byte* const from = pinned_.data() + used_;
   std::byte* const to = device_.data() + used_;
   used_ += aligned(bytes);
   if (bytes > 0) std::memcpy(from, data, bytes);
-  const cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream);
-  if (error != cudaSuccess) status_ = error;
   return to;
+}
+
+cudaError_t Upload::send(cudaStream_t stream) {
+  const size_t from = sent_;
+  sent_ = used_;
+  if (from == used_) return cudaSuccess;
+  return cudaMemcpyAsync(device_.data() + from, pinned_.data() + from, used_ - from,
+                         cudaMemcpyDefault, stream);
+}
+
+cudaError_t Upload::record_send(cudaStream_t stream) {
+  if (used_ == 0) return cudaSuccess;
+  return cudaMemcpyAsync(device_.data(), pinned_.data(), used_, cudaMemcpyDefault, stream);
 }
 
 }  // namespace llmrun::kernels::cuda

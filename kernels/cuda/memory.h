@@ -9,16 +9,20 @@
 
 #include "kernels/backend.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/cuda/sizes.h"
 
 namespace llmrun::kernels::cuda {
 
 // The code and text of an error of the runtime: what could not be done.
 Error make_cuda_error(cudaError_t error, std::string_view what);
 
+class Queue;
+
 // Device memory; or, when `host` is set, pinned host memory that the device can reach too.
 class DeviceMemory final : public Buffer {
  public:
-  explicit DeviceMemory(cudaStream_t stream = nullptr) : stream_(stream) {}
+  // copy(), clear() and write() need a queue.
+  explicit DeviceMemory(Queue* queue = nullptr) : queue_(queue) {}
   ~DeviceMemory() override { reset(); }
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
@@ -33,7 +37,7 @@ class DeviceMemory final : public Buffer {
   void write(size_t to, const void* from, size_t bytes) override;
 
  private:
-  cudaStream_t stream_;
+  Queue* queue_;
   void* memory_ = nullptr;
   size_t bytes_ = 0;
   bool host_ = false;
@@ -44,32 +48,32 @@ class DeviceScratch {
  public:
   Result<void> reserve(size_t bytes);
   // Null when there is no memory. The contents of an earlier get() are lost.
-  std::byte* get(size_t bytes, cudaStream_t stream);
+  std::byte* get(size_t bytes, Queue& queue);
   [[nodiscard]] size_t size() const { return memory_.size(); }
 
  private:
   DeviceMemory memory_;
 };
 
-// A ring: arrays are copied into pinned memory and from there to the same place of a device buffer,
-// in the order of the stream. When the ring is full the host waits for the device once.
+// A ring: arrays are copied into pinned memory, and from there to the same places of a device
+// buffer. Nobody may put anything before the device has read what lies there: see Queue.
 class Upload {
  public:
   Result<void> open();
-  // The array on the device; null (and status() tells) when it is larger than the ring.
-  const void* put(const void* data, size_t bytes, cudaStream_t stream);
-  template <typename T>
-  const T* array(const T* data, size_t n, cudaStream_t stream) {
-    return static_cast<const T*>(put(data, n * sizeof(T), stream));
-  }
+  [[nodiscard]] bool has_room(size_t bytes) const { return used_ + aligned(bytes) <= kUploadBytes; }
+  // Where the array will be on the device; null when there is no room.
+  const void* put(const void* data, size_t bytes);
+  // Sends what was put since the last time.
+  cudaError_t send(cudaStream_t stream);
+  // Sends all that was put: for recording, which sends nothing.
+  cudaError_t record_send(cudaStream_t stream);
+  [[nodiscard]] size_t unsent_bytes() const { return used_ - sent_; }
   // The device has read everything.
-  void clear() { used_ = 0; }
-  [[nodiscard]] cudaError_t status() const { return status_; }
+  void clear() { used_ = sent_ = 0; }
 
  private:
   DeviceMemory pinned_, device_;
-  size_t used_ = 0;
-  cudaError_t status_ = cudaSuccess;
+  size_t used_ = 0, sent_ = 0;
 };
 
 }  // namespace llmrun::kernels::cuda

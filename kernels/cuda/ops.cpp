@@ -22,37 +22,35 @@ void CudaOps::check(cudaError_t error, std::string_view what) {
 }
 
 Result<void> CudaOps::finish() {
-  check(upload_.status(), "sending arrays");
-  check(cudaStreamSynchronize(stream_), "the pass");
-  upload_.clear();
+  check(queue_.end_step(), "the pass");
   if (error_ == cudaSuccess) return {};
   const cudaError_t error = error_;
   error_ = cudaSuccess;
   return tl::unexpected(make_cuda_error(error, failed_));
 }
 
+std::byte* CudaOps::scratch(size_t bytes, std::string_view what) {
+  std::byte* const at = scratch_.get(bytes, queue_);
+  if (at == nullptr) check(cudaErrorMemoryAllocation, what);
+  return at;
+}
+
 // ---- products ----------------------------------------------------------------------------------
 
 QuantizedRows CudaOps::quantize(const ConstRows& x, int64_t n_inner, int64_t inner_stride,
-                                int64_t width) {
-  const int64_t n_rows = x.n * n_inner;
-  std::byte* at = scratch_.get(quantized_bytes(n_rows, width), stream_);
-  if (at == nullptr) {
-    check(cudaErrorMemoryAllocation, "scratch of products");
-    return {};
-  }
-  const auto n = static_cast<size_t>(n_rows * width);
+                                int64_t width, std::byte* to) {
+  const auto n = static_cast<size_t>(x.n * n_inner * width);
   QuantizeParams params;
   params.x = x;
   params.n_inner = n_inner;
   params.inner_stride = inner_stride;
   params.width = width;
-  params.out.q = reinterpret_cast<int8_t*>(at);
-  at += aligned(n);
-  params.out.scales = reinterpret_cast<float*>(at);
-  at += aligned(n / 16 * sizeof(float));
-  params.out.sums = reinterpret_cast<float*>(at);
-  check(launch_quantize(params, stream_), "quantize");
+  params.out.q = reinterpret_cast<int8_t*>(to);
+  to += aligned(n);
+  params.out.scales = reinterpret_cast<float*>(to);
+  to += aligned(n / 16 * sizeof(float));
+  params.out.sums = reinterpret_cast<float*>(to);
+  check(launch_quantize(params, queue_), "quantize");
   return params.out;
 }
 
@@ -62,8 +60,11 @@ void CudaOps::matmul(const MatmulParams& params) {
   QuantizedRows rows;
   const bool any_blocks = std::any_of(params.outputs.begin(), params.outputs.end(),
                                       [](const auto& output) { return !is_float(output.weight); });
-  if (any_blocks) rows = quantize(x, 1, 0, x.width);
-  if (any_blocks && rows.q == nullptr) return;
+  if (any_blocks) {
+    std::byte* const to = scratch(quantized_bytes(x.n, x.width), "scratch of products");
+    if (to == nullptr) return;
+    rows = quantize(x, 1, 0, x.width, to);
+  }
   for (const MatmulOutput& output : params.outputs) {
     ProductParams p;
     p.weight = output.weight;
@@ -77,42 +78,40 @@ void CudaOps::matmul(const MatmulParams& params) {
     p.y = output.y;
     p.y_stride = output.y_stride;
     p.accumulate = output.accumulate;
-    check(launch_product(p, stream_), "matmul");
+    check(launch_product(p, queue_), "matmul");
   }
 }
 
 void CudaOps::expert_matmul(const ExpertMatmulParams& params) {
-  if (params.pairs.empty() || params.outputs.empty()) return;
-  // The pairs in the order of their experts, and one job per expert that has any.
-  std::vector<ExpertPair> pairs(params.pairs.begin(), params.pairs.end());
-  std::stable_sort(pairs.begin(), pairs.end(),
-                   [](const ExpertPair& a, const ExpertPair& b) { return a.expert < b.expert; });
-  std::vector<int32_t> x_rows, y_rows;
-  std::vector<ProductJob> jobs;
-  int32_t max_count = 0;
-  for (const ExpertPair& pair : pairs) {
-    if (jobs.empty() || jobs.back().matrix != pair.expert) {
-      jobs.push_back({pair.expert, static_cast<int32_t>(x_rows.size()), 0});
-    }
-    max_count = std::max(max_count, ++jobs.back().count);
-    x_rows.push_back(pair.x_row);
-    y_rows.push_back(pair.y_row);
-  }
-  QuantizedRows rows;
+  if (params.n_pairs == 0 || params.outputs.empty()) return;
   const bool any_blocks = std::any_of(params.outputs.begin(), params.outputs.end(),
                                       [](const auto& output) { return !is_float(output.weight); });
-  if (any_blocks) rows = quantize(params.x, 1, 0, params.x.width);
-  if (any_blocks && rows.q == nullptr) return;
+  const size_t quantized = any_blocks ? quantized_bytes(params.x.n, params.x.width) : 0;
+  std::byte* const at = scratch(quantized + pairs_bytes(params.n_pairs), "scratch of experts");
+  if (at == nullptr) return;
+  auto* const lists = reinterpret_cast<int32_t*>(at + quantized);
+  const auto n_experts = static_cast<int32_t>(params.outputs[0].weight.n_matrices);
+  GroupPairsParams group;
+  group.experts = params.experts;
+  group.n_pairs = params.n_pairs;
+  group.n_experts = n_experts;
+  group.pairs_per_row = params.pairs_per_row;
+  group.x_rows = lists;
+  group.y_rows = lists + params.n_pairs;
+  group.jobs = reinterpret_cast<ProductJob*>(
+      at + quantized + aligned(2 * static_cast<size_t>(params.n_pairs) * sizeof(int32_t)));
+  group.n_jobs =
+      static_cast<int32_t>(std::min<int64_t>(params.n_pairs, static_cast<int64_t>(n_experts)));
+  check(launch_group_pairs(group, queue_), "grouping by experts");
   ProductParams p;
-  p.rows = rows;
+  if (any_blocks) p.rows = quantize(params.x, 1, 0, params.x.width, at);
   p.x = params.x.data;
   p.x_stride = params.x.stride;
-  p.x_rows = upload(x_rows.data(), x_rows.size());
-  p.y_rows = upload(y_rows.data(), y_rows.size());
-  p.jobs = upload(jobs.data(), jobs.size());
-  p.n_jobs = static_cast<int32_t>(jobs.size());
-  p.max_count = max_count;
-  if (p.x_rows == nullptr || p.y_rows == nullptr || p.jobs == nullptr) return;
+  p.x_rows = group.x_rows;
+  p.y_rows = group.y_rows;
+  p.jobs = group.jobs;
+  p.n_jobs = group.n_jobs;
+  p.max_count = static_cast<int32_t>(std::min(params.max_per_expert, params.n_pairs));
   for (const ExpertMatmulOutput& output : params.outputs) {
     p.weight = output.weight;
     p.bias = output.bias;
@@ -121,7 +120,7 @@ void CudaOps::expert_matmul(const ExpertMatmulParams& params) {
     p.scale_matrix_stride = 1;
     p.y = output.y;
     p.y_stride = output.y_stride;
-    check(launch_product(p, stream_), "expert_matmul");
+    check(launch_product(p, queue_), "expert_matmul");
   }
 }
 
@@ -131,105 +130,141 @@ void CudaOps::head_matmul(const HeadMatmulParams& params) {
   ProductParams p;
   p.weight = weight;
   if (!is_float(weight)) {
-    p.rows = quantize(params.x, weight.n_matrices, params.x_head_stride, weight.n_in);
-    if (p.rows.q == nullptr) return;
+    std::byte* const to = scratch(quantized_bytes(params.x.n * weight.n_matrices, weight.n_in),
+                                  "scratch of products");
+    if (to == nullptr) return;
+    p.rows = quantize(params.x, weight.n_matrices, params.x_head_stride, weight.n_in, to);
   }
   p.n_inner = weight.n_matrices;
   p.x = params.x.data;
   p.x_stride = params.x.stride;
   p.x_matrix_stride = params.x_head_stride;
-  std::vector<ProductJob> jobs;
-  for (int64_t h = 0; h < weight.n_matrices; ++h) {
-    jobs.push_back({static_cast<int32_t>(h), 0, static_cast<int32_t>(params.x.n)});
-  }
-  p.jobs = upload(jobs.data(), jobs.size());
-  if (p.jobs == nullptr) return;
-  p.n_jobs = static_cast<int32_t>(jobs.size());
-  p.max_count = static_cast<int32_t>(params.x.n);
+  p.job.count = static_cast<int32_t>(params.x.n);
+  p.n_jobs = static_cast<int32_t>(weight.n_matrices);
+  p.max_count = p.job.count;
   p.y = params.y.data;
   p.y_stride = params.y.stride;
   p.y_matrix_stride = params.y_head_stride;
-  check(launch_product(p, stream_), "head_matmul");
+  check(launch_product(p, queue_), "head_matmul");
 }
 
 void CudaOps::embed(const EmbedParams& params) {
   const int32_t* const ids = upload(params.ids.data(), params.ids.size());
   if (ids == nullptr) return;
-  check(launch_embed(params, ids, static_cast<int64_t>(params.ids.size()), stream_), "embed");
+  check(launch_embed(params, ids, static_cast<int64_t>(params.ids.size()), queue_), "embed");
 }
 
 // ---- rows --------------------------------------------------------------------------------------
 
-void CudaOps::norm(const NormParams& params) { check(launch_norm(params, stream_), "norm"); }
+void CudaOps::norm(const NormParams& params) { check(launch_norm(params, queue_), "norm"); }
 void CudaOps::rope(const RopeParams& params) {
   const int32_t* const positions = upload(params.positions.data(), params.positions.size());
-  if (positions != nullptr) check(launch_rope(params, positions, stream_), "rope");
+  if (positions != nullptr) check(launch_rope(params, positions, queue_), "rope");
 }
 void CudaOps::gated_activation(const GatedActivationParams& params) {
-  check(launch_gated_activation(params, stream_), "gated_activation");
+  check(launch_gated_activation(params, queue_), "gated_activation");
 }
-void CudaOps::add(const AddParams& params) { check(launch_add(params, stream_), "add"); }
+void CudaOps::add(const AddParams& params) { check(launch_add(params, queue_), "add"); }
 void CudaOps::multiply(const MultiplyParams& params) {
-  check(launch_multiply(params, stream_), "multiply");
+  check(launch_multiply(params, queue_), "multiply");
 }
-void CudaOps::scale(const ScaleParams& params) { check(launch_scale(params, stream_), "scale"); }
+void CudaOps::scale(const ScaleParams& params) { check(launch_scale(params, queue_), "scale"); }
 void CudaOps::group_dot(const GroupDotParams& params) {
-  check(launch_group_dot(params, stream_), "group_dot");
+  check(launch_group_dot(params, queue_), "group_dot");
 }
 void CudaOps::mix_rows(const MixRowsParams& params) {
-  check(launch_mix_rows(params, stream_), "mix_rows");
+  check(launch_mix_rows(params, queue_), "mix_rows");
 }
 
 // ---- attention ---------------------------------------------------------------------------------
 
 void CudaOps::kv_write(std::span<const KvWriteParams> sequences) {
+  std::vector<WritePlace> places;
+  WriteCall call;
   for (const KvWriteParams& params : sequences) {
-    const auto* const k = upload(params.pages.k_pages.data(), params.pages.k_pages.size());
-    const auto* const v = upload(params.pages.v_pages.data(), params.pages.v_pages.size());
-    if (k == nullptr || v == nullptr) return;
-    check(launch_kv_write(params, k, v, stream_), "kv_write");
+    if (params.k.n == 0) continue;
+    places.push_back({.k = params.k.data,
+                      .v = params.v.data,
+                      .k_pages = upload(params.pages.k_pages.data(), params.pages.k_pages.size()),
+                      .v_pages = upload(params.pages.v_pages.data(), params.pages.v_pages.size()),
+                      .first_position = params.first_position,
+                      .n_tokens = params.k.n});
+    call.max_tokens = std::max(call.max_tokens, params.k.n);
+  }
+  if (places.empty()) return;
+  call.op = sequences[0];
+  call.places = upload(places.data(), places.size());
+  call.n_places = static_cast<int64_t>(places.size());
+  if (call.places != nullptr) check(launch_kv_write(call, queue_), "kv_write");
+}
+
+// Texts of many tokens and of few are different launches; of few, so many that their partial
+// results have room.
+void CudaOps::attention(std::span<const AttentionParams> sequences) {
+  while (!sequences.empty()) {
+    int64_t n_split = 0;
+    size_t n = 0;
+    for (; n < sequences.size(); ++n) {
+      const int64_t more = sequences[n].q.n <= kSplitTokens ? sequences[n].q.n : 0;
+      if (n_split + more > kMaxSplitRows) break;
+      n_split += more;
+    }
+    attend(sequences.first(n), true);
+    attend(sequences.first(n), false);
+    sequences = sequences.subspan(n);
   }
 }
 
-void CudaOps::attention(std::span<const AttentionParams> sequences) {
+// The sequences that are split, or the others.
+void CudaOps::attend(std::span<const AttentionParams> sequences, bool split) {
+  std::vector<AttendPlace> places;
+  AttendCall call;
   for (const AttentionParams& params : sequences) {
-    const auto* const k = upload(params.pages.k_pages.data(), params.pages.k_pages.size());
-    const auto* const v = upload(params.pages.v_pages.data(), params.pages.v_pages.size());
-    if (k == nullptr || v == nullptr) return;
-    const int64_t floats = attention_scratch_floats(params.q.n, params.n_heads, params.v_dim);
-    float* const scratch = reinterpret_cast<float*>(
-        scratch_.get(static_cast<size_t>(floats) * sizeof(float), stream_));
-    if (scratch == nullptr && floats > 0) {
-      check(cudaErrorMemoryAllocation, "scratch of attention");
-      return;
-    }
-    check(launch_attention(params, k, v, scratch, stream_), "attention");
+    if (params.q.n == 0 || (params.q.n <= kSplitTokens) != split) continue;
+    AttendPlace place{.q = params.q.data,
+                      .y = params.y.data,
+                      .k_pages = upload(params.pages.k_pages.data(), params.pages.k_pages.size()),
+                      .v_pages = upload(params.pages.v_pages.data(), params.pages.v_pages.size()),
+                      .first_position = params.first_position,
+                      .n_tokens = params.q.n,
+                      .n_keys = params.n_keys,
+                      .first_row = call.n_tokens};
+    set_segments(params, place);
+    call.max_tokens = std::max(call.max_tokens, params.q.n);
+    call.max_segments = std::max(call.max_segments, place.last_segment - place.first_segment + 1);
+    call.n_tokens += params.q.n;
+    places.push_back(place);
   }
+  if (places.empty()) return;
+  call.op = sequences[0];
+  if (split) {
+    const int64_t floats = attention_scratch_floats(call.n_tokens, call.op.n_heads, call.op.v_dim);
+    call.scratch = reinterpret_cast<float*>(
+        scratch(static_cast<size_t>(floats) * sizeof(float), "scratch of attention"));
+    if (call.scratch == nullptr) return;
+  }
+  call.places = upload(places.data(), places.size());
+  call.n_places = static_cast<int64_t>(places.size());
+  if (call.places != nullptr) check(launch_attention(call, queue_), "attention");
 }
 
 // ---- experts and recurrent mixers --------------------------------------------------------------
 
-void CudaOps::route(const RouteParams& params) { check(launch_route(params, stream_), "route"); }
+void CudaOps::route(const RouteParams& params) { check(launch_route(params, queue_), "route"); }
 void CudaOps::combine_experts(const CombineExpertsParams& params) {
-  check(launch_combine_experts(params, stream_), "combine_experts");
+  check(launch_combine_experts(params, queue_), "combine_experts");
 }
 void CudaOps::causal_conv(const CausalConvParams& params) {
-  check(launch_causal_conv(params, stream_), "causal_conv");
+  check(launch_causal_conv(params, queue_), "causal_conv");
 }
 void CudaOps::state_space(const StateSpaceParams& params) {
-  check(launch_state_space(params, stream_), "state_space");
+  check(launch_state_space(params, queue_), "state_space");
 }
 void CudaOps::delta_rule(const DeltaRuleParams& params) {
-  check(launch_delta_rule(params, stream_), "delta_rule");
+  check(launch_delta_rule(params, queue_), "delta_rule");
 }
 
 // ---- the host's part ---------------------------------------------------------------------------
-
-void CudaOps::fetch(void* to, const void* from, size_t bytes) {
-  if (bytes == 0) return;
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_), "fetching results");
-  check(cudaStreamSynchronize(stream_), "the pass");
-}
 
 const float* CudaOps::send(std::span<const float> values) {
   return upload(values.data(), values.size());

@@ -1,5 +1,5 @@
 // The ops of the CUDA backend: what the contract gives on the host (ids, page tables, expert pairs)
-// is sent ahead, then the launchers queue kernels on one stream. An op that fails is remembered and
+// is sent ahead, then the launchers queue kernels. An op that fails is remembered and
 // reported by finish().
 #pragma once
 
@@ -13,8 +13,7 @@ namespace llmrun::kernels::cuda {
 
 class CudaOps final : public Ops {
  public:
-  explicit CudaOps(cudaStream_t stream) : stream_(stream) {}
-  Result<void> open() { return upload_.open(); }
+  explicit CudaOps(Queue& queue) : queue_(queue) {}
 
   Result<void> reserve(size_t scratch_bytes) { return scratch_.reserve(scratch_bytes); }
   void check(cudaError_t error, std::string_view what);
@@ -40,20 +39,22 @@ class CudaOps final : public Ops {
   void causal_conv(const CausalConvParams& params) override;
   void state_space(const StateSpaceParams& params) override;
   void delta_rule(const DeltaRuleParams& params) override;
-  void fetch(void* to, const void* from, size_t bytes) override;
   const float* send(std::span<const float> values) override;
 
  private:
-  // Quantises x into scratch; empty (and an error is remembered) when there is no memory.
-  QuantizedRows quantize(const ConstRows& x, int64_t n_inner, int64_t inner_stride, int64_t width);
+  // Null (and an error is remembered) when there is no memory.
+  std::byte* scratch(size_t bytes, std::string_view what);
+  // Quantises x into quantized_bytes() of scratch.
+  QuantizedRows quantize(const ConstRows& x, int64_t n_inner, int64_t inner_stride, int64_t width,
+                         std::byte* to);
   template <typename T>
   const T* upload(const T* data, size_t n) {
-    return upload_.array(data, n, stream_);
+    return queue_.put(data, n);
   }
+  void attend(std::span<const AttentionParams> sequences, bool split);
 
-  cudaStream_t stream_;
+  Queue& queue_;
   DeviceScratch scratch_;
-  Upload upload_;
   cudaError_t error_ = cudaSuccess;
   std::string_view failed_;
 };

@@ -88,28 +88,27 @@ __global__ void __launch_bounds__(kThreads) delta_rule(DeltaRuleParams p) {
 }
 
 template <typename Params>
-cudaError_t launch_warps(int64_t n, void (*kernel)(Params), const Params& params,
-                         cudaStream_t stream) {
+cudaError_t launch_warps(int64_t n, void (*kernel)(Params), const Params& params, Queue& queue) {
   const unsigned blocks = blocks_for(n * 32);
   if (blocks == 0 && n > 0) return cudaErrorInvalidValue;
-  return launch({blocks, 1, 1}, kThreads, 0, stream, kernel, params);
+  return launch({blocks, 1, 1}, kThreads, 0, queue, kernel, params);
 }
 
 }  // namespace
 
-cudaError_t launch_causal_conv(const CausalConvParams& p, cudaStream_t stream) {
+cudaError_t launch_causal_conv(const CausalConvParams& p, Queue& queue) {
   if (p.n_taps < 1 || p.n_taps > kMaxConvTaps || p.dilation < 1) return cudaErrorInvalidValue;
-  return launch({blocks_for(p.x.width), 1, 1}, kThreads, 0, stream, causal_conv, p);
+  return launch({blocks_for(p.x.width), 1, 1}, kThreads, 0, queue, causal_conv, p);
 }
 
-cudaError_t launch_state_space(const StateSpaceParams& p, cudaStream_t stream) {
+cudaError_t launch_state_space(const StateSpaceParams& p, Queue& queue) {
   if (p.n_groups < 1 || p.n_heads % p.n_groups != 0) return cudaErrorInvalidValue;
-  return launch_warps(p.n_heads * p.head_dim, state_space, p, stream);
+  return launch_warps(p.n_heads * p.head_dim, state_space, p, queue);
 }
 
-cudaError_t launch_delta_rule(const DeltaRuleParams& p, cudaStream_t stream) {
+cudaError_t launch_delta_rule(const DeltaRuleParams& p, Queue& queue) {
   if (p.n_k_heads < 1 || p.n_heads % p.n_k_heads != 0) return cudaErrorInvalidValue;
-  return launch_warps(p.n_heads * p.v_dim, delta_rule, p, stream);
+  return launch_warps(p.n_heads * p.v_dim, delta_rule, p, queue);
 }
 
 }  // namespace llmrun::kernels::cuda

@@ -156,50 +156,49 @@ __global__ void __launch_bounds__(kThreads) group_dot(GroupDotParams p) {
 }
 
 template <typename Params>
-cudaError_t launch_elements(int64_t n, void (*kernel)(Params), const Params& params,
-                            cudaStream_t stream) {
+cudaError_t launch_elements(int64_t n, void (*kernel)(Params), const Params& params, Queue& queue) {
   const unsigned blocks = blocks_for(n);
   if (n < 0 || (blocks == 0 && n > 0)) return cudaErrorInvalidValue;
-  return launch({blocks, 1, 1}, kThreads, 0, stream, kernel, params);
+  return launch({blocks, 1, 1}, kThreads, 0, queue, kernel, params);
 }
 
 }  // namespace
 
-cudaError_t launch_norm(const NormParams& p, cudaStream_t stream) {
+cudaError_t launch_norm(const NormParams& p, Queue& queue) {
   if (p.group <= 0 || p.x.width % p.group != 0) return cudaErrorInvalidValue;
   const int64_t n = p.x.n * (p.x.width / p.group);
   if (n > 0x7fffffff) return cudaErrorInvalidValue;
   const unsigned threads = p.group <= 512 ? 32 : kThreads;
   return launch({static_cast<unsigned>(n), 1, 1}, threads, shared_bytes<float>(kThreads / 32),
-                stream, norm, p);
+                queue, norm, p);
 }
 
-cudaError_t launch_rope(const RopeParams& p, const int32_t* positions, cudaStream_t stream) {
+cudaError_t launch_rope(const RopeParams& p, const int32_t* positions, Queue& queue) {
   const RopeRowsParams rows{p.x,         p.n_heads,     p.head_stride,
                             p.first_dim, p.n_pairs,     p.split_halves,
                             positions,   p.frequencies, p.magnitude};
-  return launch_elements(p.x.n * p.n_pairs, rope, rows, stream);
+  return launch_elements(p.x.n * p.n_pairs, rope, rows, queue);
 }
 
-cudaError_t launch_gated_activation(const GatedActivationParams& p, cudaStream_t stream) {
-  return launch_elements(p.gate.n * p.gate.width, gated_activation, p, stream);
+cudaError_t launch_gated_activation(const GatedActivationParams& p, Queue& queue) {
+  return launch_elements(p.gate.n * p.gate.width, gated_activation, p, queue);
 }
-cudaError_t launch_add(const AddParams& p, cudaStream_t stream) {
-  return launch_elements(p.x.n * p.x.width, add, p, stream);
+cudaError_t launch_add(const AddParams& p, Queue& queue) {
+  return launch_elements(p.x.n * p.x.width, add, p, queue);
 }
-cudaError_t launch_multiply(const MultiplyParams& p, cudaStream_t stream) {
+cudaError_t launch_multiply(const MultiplyParams& p, Queue& queue) {
   if (p.repeat <= 0) return cudaErrorInvalidValue;
-  return launch_elements(p.y.n * p.y.width, multiply, p, stream);
+  return launch_elements(p.y.n * p.y.width, multiply, p, queue);
 }
-cudaError_t launch_scale(const ScaleParams& p, cudaStream_t stream) {
-  return launch_elements(p.x.n * p.x.width, scale, p, stream);
+cudaError_t launch_scale(const ScaleParams& p, Queue& queue) {
+  return launch_elements(p.x.n * p.x.width, scale, p, queue);
 }
-cudaError_t launch_group_dot(const GroupDotParams& p, cudaStream_t stream) {
-  return launch_elements(p.y.n * p.y.width * 32, group_dot, p, stream);
+cudaError_t launch_group_dot(const GroupDotParams& p, Queue& queue) {
+  return launch_elements(p.y.n * p.y.width * 32, group_dot, p, queue);
 }
-cudaError_t launch_mix_rows(const MixRowsParams& p, cudaStream_t stream) {
+cudaError_t launch_mix_rows(const MixRowsParams& p, Queue& queue) {
   if (p.scores.width <= 0) return cudaErrorInvalidValue;
-  return launch_elements(p.y.n * p.y.width, mix_rows, p, stream);
+  return launch_elements(p.y.n * p.y.width, mix_rows, p, queue);
 }
 
 }  // namespace llmrun::kernels::cuda

@@ -13,15 +13,20 @@ constexpr size_t aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// Few queries are spread over the card by parts of the context, whose results are merged in order:
-// at most kRoundSegments parts of kSegmentKeys keys at a time.
+// Few queries are spread over the card by segments of the context, whose results are merged in
+// order. With kMaxSplitRows tokens at a time, so many rounds are made that no more than
+// kSplitPartials pairs of a token and a segment are in flight.
 inline constexpr int64_t kSegmentKeys = 512;
-inline constexpr int64_t kRoundSegments = 32;
 inline constexpr int64_t kSplitTokens = 8;  // with more tokens a block walks the whole context
+inline constexpr int64_t kMaxSplitRows = 128;
+inline constexpr int64_t kSplitPartials = 256;
 
-// Floats of scratch of a call with n_tokens: outputs, and 2 floats beside them, of every head.
+// Floats of scratch of a call whose short sequences have n_tokens together: outputs, and 2 floats
+// beside them, of every head; those in flight and those merged so far.
 constexpr int64_t attention_scratch_floats(int64_t n_tokens, int64_t n_heads, int64_t v_dim) {
-  return n_tokens > kSplitTokens ? 0 : (kRoundSegments + 1) * n_tokens * n_heads * (v_dim + 2);
+  return n_tokens == 0
+             ? 0
+             : (kSplitPartials + std::min(n_tokens, kMaxSplitRows)) * n_heads * (v_dim + 2);
 }
 
 // int8 values, and for 16 of them a scale and a sum.
@@ -30,19 +35,30 @@ constexpr size_t quantized_bytes(int64_t n_rows, int64_t width) {
   return aligned(n) + 2 * aligned(n / 16 * sizeof(float));
 }
 
+// Pairs of tokens and experts in the order of their experts: two lists of rows and a job of 3
+// integers per expert that has any.
+constexpr size_t pairs_bytes(int64_t n_pairs) {
+  const auto n = static_cast<size_t>(n_pairs);
+  return aligned(2 * n * sizeof(int32_t)) + aligned(3 * n * sizeof(int32_t));
+}
+
 // Scratch for calls of at most these sizes. The heads of attention are together at most as wide as
 // the widest product, and have 16 values or more each.
 constexpr size_t scratch_bytes(int64_t max_tokens, int64_t max_width) {
   const int64_t heads = (max_width + 15) / 16;
-  const int64_t floats = attention_scratch_floats(std::min(max_tokens, kSplitTokens), heads, 16);
-  return std::max(quantized_bytes(max_tokens, (max_width + 31) / 32 * 32),
+  const int64_t floats = attention_scratch_floats(max_tokens, heads, 16);
+  return std::max(quantized_bytes(max_tokens, (max_width + 31) / 32 * 32) + pairs_bytes(max_tokens),
                   static_cast<size_t>(floats) * sizeof(float));
 }
+
+// A step that repeats is kept as a graph; the bytes of one are an assumption on the safe side.
+inline constexpr size_t kMaxGraphs = 8;
+inline constexpr size_t kGraphBytes = size_t{4} << 20;
 
 inline constexpr size_t kUploadBytes = size_t{8} << 20;  // the ring for arrays of the host
 
 constexpr size_t workspace_bytes(int64_t max_tokens, int64_t max_width) {
-  return scratch_bytes(max_tokens, max_width) + kUploadBytes;
+  return scratch_bytes(max_tokens, max_width) + kUploadBytes + kMaxGraphs * kGraphBytes;
 }
 
 }  // namespace llmrun::kernels::cuda

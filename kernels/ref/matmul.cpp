@@ -41,15 +41,16 @@ void expert_matmul(const ExpertMatmulParams& params) {
   std::vector<float> row;
   for (const ExpertMatmulOutput& output : params.outputs) {
     const Weight& weight = output.weight;
-    for (const ExpertPair& pair : params.pairs) {
+    for (int64_t i = 0; i < params.n_pairs; ++i) {
+      const int64_t expert = params.experts[i];
       for (int64_t o = 0; o < weight.n_out; ++o) {
-        decode_row(weight, pair.expert, o, row);
-        double y = dot(row, params.x.data + pair.x_row * params.x.stride);
-        if (output.scale != nullptr) y *= static_cast<double>(output.scale[pair.expert]);
+        decode_row(weight, expert, o, row);
+        double y = dot(row, params.x.data + i / params.pairs_per_row * params.x.stride);
+        if (output.scale != nullptr) y *= static_cast<double>(output.scale[expert]);
         if (output.bias != nullptr) {
-          y += static_cast<double>(output.bias[pair.expert * weight.n_out + o]);
+          y += static_cast<double>(output.bias[expert * weight.n_out + o]);
         }
-        output.y[pair.y_row * output.y_stride + o] = static_cast<float>(y);
+        output.y[i * output.y_stride + o] = static_cast<float>(y);
       }
     }
   }

@@ -12,10 +12,14 @@ namespace llmrun {
 
 class MappedFile {
  public:
-  enum class Advice : uint8_t { kSequential, kDontNeed };
+  struct Options {
+    bool populate = false;  // read the whole file into the page cache before open() returns
+  };
+  enum class Advice : uint8_t { kNormal, kSequential, kRandom, kWillNeed, kDontNeed };
 
   // kNotFound when there is no such file, kIo when it cannot be read or is no regular file.
-  static Result<MappedFile> open(const std::string& path);
+  static Result<MappedFile> open(const std::string& path, const Options& options);
+  static Result<MappedFile> open(const std::string& path) { return open(path, Options()); }
 
   MappedFile() = default;
   MappedFile(MappedFile&& other) noexcept;

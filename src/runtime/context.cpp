@@ -284,6 +284,7 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
             .ids = {ids, static_cast<size_t>(n_tokens)},
             .positions = {positions, static_cast<size_t>(n_tokens)},
             .token_types = {token_types, static_cast<size_t>(n_tokens)}};
+  model_.backend->begin_step();
   work(pass);
   LLMRUN_TRY(model_.backend->finish());
   for (const Chunk& chunk : batch.chunks) states_.remember(chunk.sequence, chunk.tokens);

@@ -26,6 +26,16 @@ void project(Pass& pass, ConstRows x, std::initializer_list<Product> products) {
   }
 }
 
+kernels::ExpertMatmulParams expert_products(const Choice& choice, ConstRows x, bool own_rows,
+                                            std::span<const kernels::ExpertMatmulOutput> outputs) {
+  return {.x = x,
+          .experts = choice.experts,
+          .n_pairs = own_rows ? x.n : x.n * choice.n_used,
+          .pairs_per_row = own_rows ? 1 : choice.n_used,
+          .max_per_expert = choice.max_per_expert,
+          .outputs = outputs};
+}
+
 void project_grouped(Pass& pass, const GroupedLinear& grouped, ConstRows x,
                      std::initializer_list<Rows> parts) {
   const ArenaScope scope(pass.arena);

@@ -95,10 +95,20 @@ void project(Pass& pass, ConstRows x, std::initializer_list<Product> products);
 void add_low_rank(Pass& pass, const TensorDecl& weight, ConstRows x, Rows y);
 // To rows looked up in a table, which were multiplied by `scale`.
 void add_low_rank_rows(Pass& pass, const TensorDecl& table, float scale, Rows y);
-// To the products of a stack of experts. Pair i writes row i of y; in `own_rows` it reads row i.
-using ExpertPairs = std::span<const kernels::ExpertPair>;
-void add_low_rank_experts(Pass& pass, const TensorDecl& weight, ConstRows x, ExpertPairs pairs,
-                          ExpertPairs own_rows, int64_t n_pairs, Rows y);
+// The experts of each token of a batch, as the router chose them.
+struct Choice {
+  int32_t* experts = nullptr;  // [n_tokens, n_used]
+  float* weights = nullptr;    // the same
+  int64_t n_used = 0;
+  int64_t max_per_expert = 0;  // tokens that can have the same one, counted as often as they do
+};
+// The products of a stack for all pairs of a token and its expert; own_rows: x has a row for each
+// pair, else one for each token.
+kernels::ExpertMatmulParams expert_products(const Choice& choice, ConstRows x, bool own_rows,
+                                            std::span<const kernels::ExpertMatmulOutput> outputs);
+// To such products.
+void add_low_rank_experts(Pass& pass, const TensorDecl& weight, const Choice& choice, ConstRows x,
+                          bool own_rows, Rows y);
 void apply_norm(Pass& pass, const Norm& norm, ConstRows x, Rows y);
 void copy_rows(Pass& pass, ConstRows x, Rows y);
 // The activation of a dense feed-forward or of experts, without its rows.

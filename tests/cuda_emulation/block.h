@@ -37,6 +37,8 @@ struct Options {
   bool closed_memory = false;
   // A cudaMalloc beyond this fails.
   size_t device_bytes = size_t{4} << 30;
+  // Recording a graph fails.
+  bool no_graphs = false;
 };
 Options& options();
 

@@ -61,6 +61,11 @@ T shuffle(unsigned mask, T value, unsigned source, const char* name, const Locat
 // B[4 t ..][g], and D[g + 8 (i / 2)][2 t + i % 2] is element i.
 void mma_m16n8k16_s8(int32_t (&d)[4], const uint32_t (&a)[2], uint32_t b, const Location& where);
 
+// D = A * B + D of a warp, 16 x 8 x 8, values of 11 bits (what they have more is ignored) with sums
+// in float. Element i of A is A[g + 8 (i % 2)][t + 4 (i / 2)], of B B[t + 4 i][g].
+void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2],
+                      const Location& where);
+
 }  // namespace cuda_emulation
 
 using CudaLocation = cuda_emulation::Location;

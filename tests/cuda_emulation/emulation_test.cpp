@@ -60,6 +60,38 @@ TEST(Emulation, MmaIsAProductOfMatrices) {
   }
 }
 
+struct FloatMmaParams {
+  const float* a;  // [16][8]
+  const float* b;  // [8][8]: column by column
+  float* d;        // [16][8]
+};
+__global__ void one_float_mma(FloatMmaParams p) {
+  const int g = static_cast<int>(threadIdx.x) / 4;
+  const int t = static_cast<int>(threadIdx.x) % 4;
+  float a[4], b[2], d[4] = {1, 1, 1, 1};
+  for (int i = 0; i < 4; ++i) a[i] = p.a[(g + i % 2 * 8) * 8 + t + i / 2 * 4];
+  for (int i = 0; i < 2; ++i) b[i] = p.b[g * 8 + t + 4 * i];
+  mma_tf32(d, a, b);
+  for (int i = 0; i < 4; ++i) p.d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = d[i];
+}
+
+TEST(Emulation, FloatMmaTakesElevenBits) {
+  float a[16][8], b[8][8], d[16][8];
+  for (int k = 0; k < 8; ++k) {
+    for (int i = 0; i < 16; ++i) a[i][k] = static_cast<float>(37 * i - 91 * k) + 1e-4F;
+    for (int j = 0; j < 8; ++j) b[j][k] = static_cast<float>(53 * j - 29 * k);
+  }
+  launch({1, 1, 1}, 32, 0, nullptr, one_float_mma, FloatMmaParams{&a[0][0], &b[0][0], &d[0][0]});
+  for (int i = 0; i < 16; ++i) {
+    for (int j = 0; j < 8; ++j) {
+      float sum = 1;
+      for (int k = 0; k < 8; ++k) sum += high_part(a[i][k]) * b[j][k];
+      EXPECT_EQ(d[i][j], sum) << i << ", " << j;
+    }
+  }
+  EXPECT_EQ(high_part(1.0F + 0x1p-10F + 0x1p-11F), 1.0F + 0x1p-10F);
+}
+
 struct OutParams {
   int* out;
 };

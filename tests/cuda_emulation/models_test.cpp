@@ -1,6 +1,6 @@
 // Whole models on the emulated GPU, strictly: nothing runs before the host waits, and the host
-// cannot touch device memory. The stored logits are met, and cutting the text changes no bit.
-// Compiled without the emulation, the same on a card.
+// cannot touch device memory. The stored logits are met, and cutting the text changes no bit; token
+// by token, the steps are graphs. Compiled without the emulation, the same on a card.
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -22,12 +22,16 @@ constexpr double kLimit = 5e-6;
 #ifdef LLMRUN_CUDA_EMULATION
 class StrictDevice {
  public:
-  StrictDevice() { cuda_emulation::options() = {.deferred = true, .closed_memory = true}; }
+  explicit StrictDevice(bool graphs = true) {
+    cuda_emulation::options() = {.deferred = true, .closed_memory = true, .no_graphs = !graphs};
+  }
   ~StrictDevice() { cuda_emulation::options() = {}; }
   StrictDevice(const StrictDevice&) = delete;
   StrictDevice& operator=(const StrictDevice&) = delete;
   // Memory that was not given back.
   static size_t leaked() { return cuda_emulation::allocated_bytes(); }
+  // Graphs that were launched so far.
+  static size_t n_graphs() { return cuda_emulation::graph_counts().launches; }
 };
 #else
 struct StrictDevice {
@@ -43,6 +47,8 @@ Result<std::vector<float>> logits_of(const std::string& stem, kernels::Backend& 
   LLMRUN_ASSIGN(const auto context, tiny.model->new_context(testing::float_cache()));
   return testing::run_chunked(*context, kIds, chunk);
 }
+
+int n_with_graphs = 0;
 
 class CudaModels : public ::testing::TestWithParam<std::string> {};
 
@@ -60,6 +66,19 @@ TEST_P(CudaModels, GiveTheStoredLogitsHoweverTheTextIsCut) {
     const auto cut = logits_of(stem, **backend, 5);
     ASSERT_TRUE(cut) << cut.error().message;
     EXPECT_TRUE(testing::same_bits(*whole, *cut));
+#ifdef LLMRUN_CUDA_EMULATION
+    const size_t before = StrictDevice::n_graphs();
+#endif
+    const auto decoded = logits_of(stem, **backend, 1);
+    ASSERT_TRUE(decoded) << decoded.error().message;
+    EXPECT_TRUE(testing::same_bits(*whole, *decoded));
+#ifdef LLMRUN_CUDA_EMULATION
+    // The first two steps go one by one: a graph is made when a step repeats. Models that read a
+    // text at once have one step.
+    const size_t n_graphs = StrictDevice::n_graphs() - before;
+    EXPECT_TRUE(n_graphs == kIds.size() - 1 || n_graphs == 0) << n_graphs;
+    n_with_graphs += n_graphs > 0 ? 1 : 0;
+#endif
   }
   EXPECT_EQ(StrictDevice::leaked(), 0U) << "memory of the device was not given back";
 }

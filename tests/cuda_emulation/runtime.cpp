@@ -16,8 +16,16 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
+struct EmulatedGraph {
+  std::vector<std::function<void()>> nodes;
+};
 struct EmulatedStream {
   std::vector<std::function<void()>> queue;
+  EmulatedGraph* recording = nullptr;
+};
+// The stream where it was recorded, whose work is all done when the host has waited for it.
+struct EmulatedEvent {
+  cudaStream_t stream = nullptr;
 };
 
 namespace cuda_emulation {
@@ -89,6 +97,10 @@ DeviceMemory& memory() {
 }  // namespace
 
 void enqueue(cudaStream_t stream, std::function<void()> work) {
+  if (stream != nullptr && stream->recording != nullptr) {
+    stream->recording->nodes.push_back(std::move(work));
+    return;
+  }
   if (stream != nullptr && options().deferred) {
     stream->queue.push_back(std::move(work));
     return;
@@ -99,6 +111,44 @@ void enqueue(cudaStream_t stream, std::function<void()> work) {
 }
 
 size_t allocated_bytes() { return memory().allocated(); }
+
+GraphCounts& graph_counts() {
+  static GraphCounts counts;
+  return counts;
+}
+
+void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2],
+                      const Location& where) {
+  struct Frame {
+    float* d;
+    const float* a;
+    const float* b;
+  };
+  Frame frame{d, a, b};
+  meet(~0U, "mma.m16n8k8.tf32", where, &frame, [](void* const* frames, unsigned) {
+    const auto cut = [](float x) {
+      uint32_t bits = 0;
+      std::memcpy(&bits, &x, sizeof(bits));
+      bits &= 0xffffe000U;
+      std::memcpy(&x, &bits, sizeof(bits));
+      return x;
+    };
+    float left[16][8], right[8][8];
+    for (int lane = 0; lane < 32; ++lane) {
+      const auto* const f = static_cast<const Frame*>(frames[lane]);
+      for (int i = 0; i < 4; ++i) left[lane / 4 + i % 2 * 8][lane % 4 + i / 2 * 4] = cut(f->a[i]);
+      for (int i = 0; i < 2; ++i) right[lane / 4][lane % 4 + 4 * i] = cut(f->b[i]);
+    }
+    for (int lane = 0; lane < 32; ++lane) {
+      const auto* const f = static_cast<const Frame*>(frames[lane]);
+      for (int i = 0; i < 4; ++i) {
+        const int m = lane / 4 + i / 2 * 8;
+        const int n = lane % 4 * 2 + i % 2;
+        for (int k = 0; k < 8; ++k) f->d[i] += left[m][k] * right[n][k];
+      }
+    }
+  });
+}
 
 void mma_m16n8k16_s8(int32_t (&d)[4], const uint32_t (&a)[2], uint32_t b, const Location& where) {
   struct Frame {
@@ -176,10 +226,12 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream->recording;
   delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (stream->recording != nullptr) return cudaErrorStreamCaptureUnsupported;
   const auto queue = std::move(stream->queue);
   stream->queue.clear();
   memory().open();
@@ -194,6 +246,51 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 }
 cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t stream) {
   cuda_emulation::enqueue(stream, [=] { std::memset(target, value, bytes); });
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new EmulatedEvent;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->stream = stream;
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return event->stream == nullptr ? cudaSuccess : cudaStreamSynchronize(event->stream);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (options().no_graphs || stream->recording != nullptr) {
+    return cudaErrorStreamCaptureUnsupported;
+  }
+  stream->recording = new EmulatedGraph;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = stream->recording;
+  stream->recording = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new EmulatedGraph(*graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  ++cuda_emulation::graph_counts().launches;
+  cuda_emulation::graph_counts().nodes += exec->nodes.size();
+  for (const auto& node : exec->nodes) cuda_emulation::enqueue(stream, node);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }

@@ -34,7 +34,8 @@ function(llmrun_add_cuda target directory)
     target_sources(${target} PRIVATE ${directory}/disabled.cpp)
     return()
   endif()
-  set(kernels matmul.cu rows.cu attention.cu experts.cu recurrent.cu)
+  set(kernels matmul.cu products_float.cu products_small.cu products_k.cu products_codebook.cu
+      products_grid.cu rows.cu attention.cu experts.cu recurrent.cu)
   list(TRANSFORM kernels PREPEND ${directory}/)
   # A library of its own, because nvcc does not know the flags of the other compiler.
   add_library(${target}_cuda OBJECT ${kernels})
@@ -45,6 +46,7 @@ function(llmrun_add_cuda target directory)
   target_compile_options(${target}_cuda PRIVATE -fmad=false --expt-relaxed-constexpr
                          -Xcompiler=-fno-omit-frame-pointer)
   target_sources(${target} PRIVATE ${directory}/backend.cpp ${directory}/memory.cpp
-                 ${directory}/ops.cpp $<TARGET_OBJECTS:${target}_cuda>)
+                 ${directory}/ops.cpp ${directory}/queue.cpp ${directory}/weight_upload.cpp
+                 $<TARGET_OBJECTS:${target}_cuda>)
   target_link_libraries(${target} PRIVATE CUDA::cudart_static)
 endfunction()

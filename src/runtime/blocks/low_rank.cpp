@@ -35,16 +35,16 @@ void add_low_rank_rows(Pass& pass, const TensorDecl& table, float scale, Rows y)
   }
 }
 
-void add_low_rank_experts(Pass& pass, const TensorDecl& weight, ConstRows x, ExpertPairs pairs,
-                          ExpertPairs own_rows, int64_t n_pairs, Rows y) {
+void add_low_rank_experts(Pass& pass, const TensorDecl& weight, const Choice& choice, ConstRows x,
+                          bool own_rows, Rows y) {
   for (const LowRank& term : pass.weights.adapters().of(weight)) {
     const ArenaScope scope(pass.arena);
-    const Rows low = pass.arena.rows(n_pairs, term.a.n_out);
-    const Rows more = pass.arena.rows(n_pairs, y.width);
+    const Rows low = pass.arena.rows(y.n, term.a.n_out);
+    const Rows more = pass.arena.rows(y.n, y.width);
     const kernels::ExpertMatmulOutput a{.weight = term.a, .y = low.data, .y_stride = low.stride};
     const kernels::ExpertMatmulOutput b{.weight = term.b, .y = more.data, .y_stride = more.stride};
-    pass.ops.expert_matmul({.x = x, .pairs = pairs, .outputs = {&a, 1}});
-    pass.ops.expert_matmul({.x = low, .pairs = own_rows, .outputs = {&b, 1}});
+    pass.ops.expert_matmul(expert_products(choice, x, own_rows, {&a, 1}));
+    pass.ops.expert_matmul(expert_products(choice, low, true, {&b, 1}));
     pass.ops.add({.x = more, .y = y, .x_scale = term.scale});
   }
 }

@@ -7,13 +7,9 @@
 namespace llmrun::runtime {
 namespace {
 
-struct Choice {
-  int32_t* experts = nullptr;  // [n_tokens, n_used]
-  float* weights = nullptr;
-};
-
-Choice new_choice(Pass& pass, int64_t n) {
-  return {pass.arena.array<int32_t>(n), pass.arena.array<float>(n)};
+Choice new_choice(Pass& pass, int64_t n_tokens, int64_t n_used, int64_t max_per_expert) {
+  const int64_t n = n_tokens * n_used;
+  return {pass.arena.array<int32_t>(n), pass.arena.array<float>(n), n_used, max_per_expert};
 }
 
 Rows router_logits(Pass& pass, const MoeFfn& ffn, ConstRows x) {
@@ -23,7 +19,7 @@ Rows router_logits(Pass& pass, const MoeFfn& ffn, ConstRows x) {
 }
 
 Choice route(Pass& pass, const MoeFfn& ffn, Rows logits) {
-  const Choice choice = new_choice(pass, logits.n * ffn.n_used);
+  const Choice choice = new_choice(pass, logits.n, ffn.n_used, logits.n);
   pass.ops.route({.logits = logits,
                   .kind = ffn.router_kind,
                   .selection_bias = pass.weights.vector(ffn.selection_bias),
@@ -39,7 +35,8 @@ Choice route(Pass& pass, const MoeFfn& ffn, Rows logits) {
 }
 
 Choice route_chunks(Pass& pass, const ChunkExperts& chunks, Rows logits) {
-  const Choice choice = new_choice(pass, logits.n * chunks.n_used);
+  // Experts of one token may be of the same chunk.
+  const Choice choice = new_choice(pass, logits.n, chunks.n_used, logits.n * chunks.n_used);
   pass.ops.route({.logits = logits,
                   .n_used = chunks.n_used,
                   .select_by_logit = true,
@@ -56,32 +53,6 @@ kernels::ExpertMatmulOutput product(const Pass& pass, const Linear& linear, Rows
           .scale = pass.weights.vector(linear.scale),
           .y = y.data,
           .y_stride = y.stride};
-}
-
-// The pairs of the chosen experts; `own_rows`: pair i reads row i, else the row of its token.
-std::span<const kernels::ExpertPair> make_pairs(Pass& pass, const Experts& ffn, Choice choice,
-                                                int64_t n_tokens, bool own_rows) {
-  const int64_t n = n_tokens * ffn.n_used;
-  auto* const pairs = pass.host.array<kernels::ExpertPair>(n);
-  auto* const experts = pass.host.array<int32_t>(n);
-  if (pass.measuring()) return {};
-  pass.ops.fetch(experts, choice.experts, static_cast<size_t>(n) * sizeof(int32_t));
-  for (int64_t i = 0; i < n; ++i) {
-    pairs[i] = {.x_row = static_cast<int32_t>(own_rows ? i : i / ffn.n_used),
-                .expert = experts[i],
-                .y_row = static_cast<int32_t>(i)};
-  }
-  return {pairs, static_cast<size_t>(n)};
-}
-
-// What adapters add to a stack's product for x.
-void adapt(Pass& pass, const Experts& ffn, const Linear& linear, ConstRows x, Choice choice,
-           bool own_rows, Rows y) {
-  if (pass.weights.adapters().of(linear.weight).empty()) return;
-  const ArenaScope host_scope(pass.host);
-  const int64_t n_tokens = y.n / ffn.n_used;
-  add_low_rank_experts(pass, linear.weight, x, make_pairs(pass, ffn, choice, n_tokens, own_rows),
-                       make_pairs(pass, ffn, choice, n_tokens, true), y.n, y);
 }
 
 // The hidden rows of all pairs, activated: [n_tokens * n_used, n_ff].
@@ -110,15 +81,14 @@ Rows run_up(Pass& pass, const Experts& ffn, ConstRows x, Choice choice) {
     }
   }
   act.y = hidden;
-  pass.ops.expert_matmul({.x = x,
-                          .pairs = make_pairs(pass, ffn, choice, x.n, false),
-                          .outputs = {outputs.data(), n_outputs}});
+  pass.ops.expert_matmul(expert_products(choice, x, false, {outputs.data(), n_outputs}));
   if (ffn.gate_up.declared()) {
-    adapt(pass, ffn, ffn.gate_up, x, choice, false,
-          {outputs[0].y, n_pairs, 2 * ffn.n_ff, 2 * ffn.n_ff});
+    add_low_rank_experts(pass, ffn.gate_up.weight, choice, x, false,
+                         {outputs[0].y, n_pairs, 2 * ffn.n_ff, 2 * ffn.n_ff});
   } else {
-    adapt(pass, ffn, ffn.up, x, choice, false, hidden);
-    adapt(pass, ffn, ffn.gate, x, choice, false, {outputs[1].y, n_pairs, ffn.n_ff, ffn.n_ff});
+    add_low_rank_experts(pass, ffn.up.weight, choice, x, false, hidden);
+    add_low_rank_experts(pass, ffn.gate.weight, choice, x, false,
+                         {outputs[1].y, n_pairs, ffn.n_ff, ffn.n_ff});
   }
   if (ffn.weighs_input) {  // a factor of what an expert reads is one of what its products give
     for (size_t i = 0; i < n_outputs; ++i) {
@@ -133,13 +103,11 @@ Rows run_up(Pass& pass, const Experts& ffn, ConstRows x, Choice choice) {
 // y = the chosen experts' outputs for x, by their weights.
 void run_experts(Pass& pass, const Experts& ffn, ConstRows x, Choice choice, Rows y) {
   const ArenaScope scope(pass.arena);
-  const ArenaScope host_scope(pass.host);
   const Rows hidden = run_up(pass, ffn, x, choice);
   const Rows out = pass.arena.rows(hidden.n, y.width);
   const kernels::ExpertMatmulOutput down = product(pass, ffn.down, out);
-  pass.ops.expert_matmul(
-      {.x = hidden, .pairs = make_pairs(pass, ffn, choice, x.n, true), .outputs = {&down, 1}});
-  adapt(pass, ffn, ffn.down, hidden, choice, true, out);
+  pass.ops.expert_matmul(expert_products(choice, hidden, true, {&down, 1}));
+  add_low_rank_experts(pass, ffn.down.weight, choice, hidden, true, out);
   pass.ops.combine_experts({.x = out,
                             .weights = ffn.weighs_input ? nullptr : choice.weights,
                             .n_used = ffn.n_used,

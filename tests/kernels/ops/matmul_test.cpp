@@ -166,29 +166,34 @@ TEST_P(Matmul, ExpertsComputeTheirPairs) {
     const PackedWeight up(TensorType::Q8_0, 21, kIn, kExperts, random);
     const std::vector<float> bias = random.values(kExperts * 37);
     const std::vector<float> x = random.values(kTokens * kIn);
-    std::vector<ExpertPair> pairs;
+    std::vector<int32_t> experts;
     for (int32_t t = 0; t < kTokens; ++t) {
-      for (int32_t j = 0; j < 2; ++j) {
-        const int32_t expert = j == 0 ? static_cast<int32_t>(random.below(3)) : 4;
-        pairs.push_back({t, expert, 2 * t + j});
-      }
+      experts.push_back(static_cast<int32_t>(random.below(3)));
+      experts.push_back(4);
     }
-    const auto compute = [&](Ops& ops) {
-      std::vector<float> y(static_cast<size_t>(pairs.size()) * 58);
+    const auto n_pairs = static_cast<int64_t>(experts.size());
+    // Rows of x for each token, or (the first half of the experts) for each pair.
+    const auto compute = [&](Ops& ops, int64_t pairs_per_row) {
+      std::vector<float> y(experts.size() * 58);
       ExpertMatmulOutput outputs[2];
       outputs[0] = {gate.weight, bias.data(), nullptr, y.data(), 37};
-      outputs[1] = {up.weight, nullptr, nullptr, y.data() + pairs.size() * 37, 21};
+      outputs[1] = {up.weight, nullptr, nullptr, y.data() + experts.size() * 37, 21};
       ExpertMatmulParams params;
       params.x = const_rows(x, kTokens, kIn);
-      params.pairs = pairs;
+      params.experts = experts.data();
+      params.n_pairs = pairs_per_row == 1 ? kTokens : n_pairs;
+      params.pairs_per_row = pairs_per_row;
+      params.max_per_expert = kTokens;
       params.outputs = outputs;
       ops.expert_matmul(params);
       return y;
     };
-    const auto want = compute(reference->ops());
-    const auto got = compute(backend(1)->ops());
-    expect_near(TensorType::Q4_0, got, want, kIn);
-    EXPECT_TRUE(same_bits(got, compute(backend(3)->ops())));
+    for (const int64_t pairs_per_row : {1, 2}) {
+      const auto want = compute(reference->ops(), pairs_per_row);
+      const auto got = compute(backend(1)->ops(), pairs_per_row);
+      expect_near(TensorType::Q4_0, got, want, kIn);
+      EXPECT_TRUE(same_bits(got, compute(backend(3)->ops(), pairs_per_row)));
+    }
   }
 }
 

@@ -1,0 +1,25 @@
+// The launchers that every tensor type has, each in one of the products_*.cu: kernels of all types
+// in one file would take minutes to compile.
+#pragma once
+
+#include "kernels/cuda/launchers.h"
+
+namespace llmrun::kernels::cuda {
+
+struct EmbedRowsParams {
+  Weight table;
+  const int32_t* ids;
+  int64_t n;
+  float scale;
+  Rows y;
+};
+
+struct TypeLaunchers {
+  cudaError_t (*product)(const ProductParams& params, Queue& queue);
+  cudaError_t (*embed)(const EmbedRowsParams& params, Queue& queue);
+};
+#define LLMRUN_TENSOR_TYPE(type, id, name, header) TypeLaunchers launchers_of_##type();
+#include "kernels/quant/types.def"
+#undef LLMRUN_TENSOR_TYPE
+
+}  // namespace llmrun::kernels::cuda
