@@ -3,6 +3,7 @@
 // (managed_new.cpp).
 #include <cstdlib>
 
+#include "cuda_card/managed_new.h"
 #include "kernels/cuda/backend.h"
 #include "kernels/ops/support.h"
 
@@ -13,6 +14,7 @@ std::vector<std::string> target_names() { return {"cuda"}; }
 std::string why_not(const std::string& /*target*/) {
   if (std::getenv("CUDA_LAUNCH_BLOCKING") == nullptr) return "CUDA_LAUNCH_BLOCKING=1";
   const auto devices = cuda::list_devices();
+  allocate_managed_memory();
   return devices ? "" : devices.error().message;
 }
 

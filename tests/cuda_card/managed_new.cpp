@@ -1,12 +1,14 @@
-// All that a test program allocates is memory that a card reaches too, so the tests of ops can hand
-// their vectors to kernels. One managed range, in blocks of powers of two that are used again;
-// plain memory where there is no card (the tests then skip).
+// All that a test allocates is memory that a card reaches too, so the tests of ops can hand their
+// vectors to kernels. One managed range, in blocks of powers of two that are used again; plain
+// memory until the first test asks for the range, and where there is no card (the tests then skip).
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <new>
+
+#include "cuda_card/managed_new.h"
 
 namespace {
 
@@ -21,7 +23,6 @@ class ManagedHeap {
  public:
   void* allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
-    if (!opened_) open();
     const int size_class = class_of(bytes);
     const size_t taken = size_t{1} << size_class;
     if (base_ == nullptr) return nullptr;
@@ -46,12 +47,16 @@ class ManagedHeap {
     return true;
   }
 
- private:
+  // Not by the first allocation: that comes before main(), and from within CUDA's own start.
   void open() {
-    opened_ = true;
+    if (base_ != nullptr) return;
     void* memory = nullptr;
-    if (cudaMallocManaged(&memory, kRange) == cudaSuccess) base_ = static_cast<char*>(memory);
+    if (cudaMallocManaged(&memory, kRange) != cudaSuccess) return;
+    const std::lock_guard lock(mutex_);
+    base_ = static_cast<char*>(memory);
   }
+
+ private:
   static int class_of(size_t bytes) {
     int size_class = 6;
     while ((size_t{1} << size_class) < bytes && size_class < kClasses - 1) ++size_class;
@@ -59,7 +64,6 @@ class ManagedHeap {
   }
 
   std::mutex mutex_;
-  bool opened_ = false;
   char* base_ = nullptr;
   size_t used_ = 0;
   FreeBlock* free_[kClasses] = {};
@@ -71,6 +75,8 @@ ManagedHeap heap;  // constant-initialised: ready before any constructor runs
 constexpr size_t kHeader = 64;
 
 }  // namespace
+
+void llmrun::kernels::allocate_managed_memory() { heap.open(); }
 
 void* operator new(size_t bytes) {
   void* memory = heap.allocate(bytes + kHeader);
