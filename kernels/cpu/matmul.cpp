@@ -110,7 +110,7 @@ void CpuOps::matmul(const MatmulParams& params) {
   if (n_rows * x.width * x.n <= kInlineWork) {
     for (int64_t task = 0; task < n_tasks; ++task) compute(task, 0);
   } else {
-    pool_.parallel_for_indexed(n_tasks, compute);
+    pool_.parallel_for_neighbours(n_tasks, compute);
   }
 }
 
@@ -172,7 +172,7 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
   for (const ExpertMatmulOutput& output : params.outputs) {
     tasks_per_expert += ceil_div(output.weight.n_out, step);
   }
-  pool_.parallel_for_indexed(n_experts * tasks_per_expert, [&](int64_t task, int thread) {
+  pool_.parallel_for_neighbours(n_experts * tasks_per_expert, [&](int64_t task, int thread) {
     const int64_t expert = task / tasks_per_expert;
     const int64_t n = first[expert + 1] - first[expert];
     if (n == 0) return;

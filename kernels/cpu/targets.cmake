@@ -49,8 +49,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
                     NEEDS avx512f avx512vl avx512_vnni avx2 fma f16c)
   # GCC 12 takes the undefined operands inside its own AVX-512 headers for a mistake (bug 105593).
   set(quiet "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
-  llmrun_cpu_target(avx512
-    FLAGS -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c ${quiet}
-    NEEDS avx512f avx512bw avx512vl avx512dq avx512_vnni avx2 fma f16c)
+  set(avx512_flags -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c
+      ${quiet})
+  set(avx512_needs avx512f avx512bw avx512vl avx512dq avx512_vnni avx2 fma f16c)
+  llmrun_cpu_target(avx512 FLAGS ${avx512_flags} NEEDS ${avx512_needs})
+  llmrun_cpu_target(amx LIKE avx512 FLAGS ${avx512_flags} -mamx-tile -mamx-int8
+                    NEEDS amx_tile amx_int8 ${avx512_needs})
+  # For the test that compiles the products of amx with its instructions in software.
+  set_property(GLOBAL PROPERTY LLMRUN_AVX512_FLAGS "${avx512_flags}")
 endif()
 file(CONFIGURE OUTPUT ${llmrun_cpu_directory}/llmrun_cpu_targets.def CONTENT "${llmrun_cpu_list}")

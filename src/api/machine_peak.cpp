@@ -68,6 +68,26 @@ LLMRUN_PEAK_LOOP(avx512_f32, LLMRUN_STEP, 2 * 16, "vzeroupper")
 LLMRUN_PEAK_LOOP(avx512_int8, LLMRUN_STEP, 2 * 64, "vzeroupper")
 #undef LLMRUN_STEP
 #undef LLMRUN_PEAK_LOOP
+
+// Tile registers of 16 rows of 64 bytes: four sums, and two factors.
+double amx_int8(int64_t n) {
+  alignas(64) uint8_t config[64] = {1};  // palette 1; from byte 16 bytes per row, from 48 rows
+  for (int tile = 0; tile < 8; ++tile) {
+    config[16 + 2 * tile] = 64;
+    config[48 + tile] = 16;
+  }
+  asm volatile("ldtilecfg %0" ::"m"(config));
+  asm volatile(
+      "tilezero %tmm0\n\ttilezero %tmm1\n\ttilezero %tmm2\n\t"
+      "tilezero %tmm3\n\ttilezero %tmm4\n\ttilezero %tmm5");
+  for (int64_t i = 0; i < n; ++i) {
+    asm volatile(
+        "tdpbsud %tmm5, %tmm4, %tmm0\n\ttdpbsud %tmm5, %tmm4, %tmm1\n\t"
+        "tdpbsud %tmm5, %tmm4, %tmm2\n\ttdpbsud %tmm5, %tmm4, %tmm3");
+  }
+  asm volatile("tilerelease");
+  return 4.0 * 2 * 16 * 16 * 64 * static_cast<double>(n);
+}
 #undef LLMRUN_REGISTERS
 #undef LLMRUN_CLEAR
 #undef LLMRUN_TWELVE
@@ -80,6 +100,7 @@ struct Loops {
 // The loops for a target of kernels/cpu: the widest instructions that it and this machine have.
 Loops loops_for(std::string_view target) {
   const CpuFeatures& cpu = cpu_features();
+  if (target == "amx" && cpu.amx_int8) return {avx512_f32, amx_int8};
   if (target.starts_with("avx512") && cpu.avx512f) {
     return {avx512_f32, cpu.avx512vnni && cpu.avx512bw ? avx512_int8 : avx2_int8};
   }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -19,6 +20,8 @@
 
 namespace llmrun {
 namespace {
+
+constexpr size_t kPiece = size_t{2} << 20;
 
 std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -147,18 +150,36 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, unsigned permissi
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
       temporary_(std::exchange(other.temporary_, std::string())),
-      file_(std::move(other.file_)) {}
+      file_(std::move(other.file_)),
+      pending_(std::move(other.pending_)) {}
 
 AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
-  return write_all(file_, bytes, path_);
+  if (!pending_.empty()) {
+    const size_t n = std::min(bytes.size(), kPiece - pending_.size());
+    pending_.insert(pending_.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(n));
+    bytes = bytes.subspan(n);
+    if (pending_.size() < kPiece) return {};
+    LLMRUN_TRY(flush());
+  }
+  const size_t whole = bytes.size() / kPiece * kPiece;
+  LLMRUN_TRY(write_all(file_, bytes.first(whole), path_));
+  pending_.assign(bytes.begin() + static_cast<ptrdiff_t>(whole), bytes.end());
+  return {};
+}
+
+Result<void> AtomicFile::flush() {
+  LLMRUN_TRY(write_all(file_, pending_, path_));
+  pending_.clear();
+  return {};
 }
 
 Result<void> AtomicFile::commit() {
   if (temporary_.empty()) return make_error(ErrorCode::kInternal, "'{}' committed twice", path_);
+  LLMRUN_TRY(flush());
   if (::fsync(file_.get()) != 0) return system_error("cannot write", path_);
   LLMRUN_TRY(commit_unsynced());
   return sync_folder_of(path_);
@@ -166,6 +187,7 @@ Result<void> AtomicFile::commit() {
 
 Result<void> AtomicFile::commit_unsynced() {
   if (temporary_.empty()) return make_error(ErrorCode::kInternal, "'{}' committed twice", path_);
+  LLMRUN_TRY(flush());
   file_.close();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     return system_error("cannot create", path_);

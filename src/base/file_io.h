@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -49,6 +50,8 @@ Result<void> write_all(const FileDescriptor& file, std::span<const std::byte> by
 
 // A file that appears under its name only at commit(): written beside it, synced, renamed.
 // Without commit() the unfinished file is removed.
+// Written in pieces of 2 MiB: page caches then hold a large file in huge pages, which the next
+// program to map it reads faster from.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path, unsigned permissions = 0644);
@@ -67,9 +70,12 @@ class AtomicFile {
   AtomicFile(std::string path, std::string temporary, FileDescriptor file)
       : path_(std::move(path)), temporary_(std::move(temporary)), file_(std::move(file)) {}
 
+  Result<void> flush();
+
   std::string path_;
   std::string temporary_;  // empty once renamed or moved away
   FileDescriptor file_;
+  std::vector<std::byte> pending_;  // not written yet, less than a piece
 };
 
 Result<void> write_file_atomic(const std::string& path, std::string_view text,

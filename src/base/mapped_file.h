@@ -12,14 +12,10 @@ namespace llmrun {
 
 class MappedFile {
  public:
-  struct Options {
-    bool populate = false;  // read the whole file into the page cache before open() returns
-  };
-  enum class Advice : uint8_t { kNormal, kSequential, kRandom, kWillNeed, kDontNeed };
+  enum class Advice : uint8_t { kSequential, kDontNeed };
 
   // kNotFound when there is no such file, kIo when it cannot be read or is no regular file.
-  static Result<MappedFile> open(const std::string& path, const Options& options);
-  static Result<MappedFile> open(const std::string& path) { return open(path, Options()); }
+  static Result<MappedFile> open(const std::string& path);
 
   MappedFile() = default;
   MappedFile(MappedFile&& other) noexcept;

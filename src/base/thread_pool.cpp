@@ -58,7 +58,10 @@ constexpr uint32_t tasks_left(uint64_t ticket) { return static_cast<uint32_t>(ti
 }  // namespace
 
 ThreadPool::ThreadPool(int n_threads)
-    : n_threads_(n_threads < 1 ? 1 : n_threads), share_(n_threads_), active_(n_threads_) {
+    : n_threads_(n_threads < 1 ? 1 : n_threads),
+      share_(n_threads_),
+      shares_(static_cast<size_t>(n_threads_)),
+      active_(n_threads_) {
   workers_.reserve(static_cast<size_t>(n_threads_ - 1));
   for (int index = 1; index < n_threads_; ++index) {
     workers_.emplace_back([this, index] { worker(index); });
@@ -72,6 +75,24 @@ ThreadPool::~ThreadPool() {
   calls_.notify_all();
   parked_calls_.notify_all();
   for (std::thread& thread : workers_) thread.join();
+}
+
+void ThreadPool::divide_tasks(int64_t n_tasks) {
+  for (int64_t i = 0; i < n_threads_; ++i) {
+    Share& share = shares_[static_cast<size_t>(i)];
+    share.next.store(n_tasks * i / n_threads_, std::memory_order_relaxed);
+    share.end = n_tasks * (i + 1) / n_threads_;
+  }
+}
+
+// There are as many claims as tasks, and a share that is used up stays so: one always succeeds.
+int64_t ThreadPool::claim(int thread_index) {
+  for (int at = thread_index;; at = (at + 1) % n_threads_) {
+    Share& share = shares_[static_cast<size_t>(at)];
+    if (share.next.load(std::memory_order_relaxed) >= share.end) continue;
+    const int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+    if (task < share.end) return task;
+  }
 }
 
 void ThreadPool::run_job(int64_t n_tasks, JobFunction function, void* context) {

@@ -58,6 +58,15 @@ class ThreadPool {
     for (int64_t task = 0; task < n_tasks; ++task) fn(task, 0);
   }
 
+  // The same, but every thread goes through neighbouring tasks, and takes those of other threads
+  // only when its own are used up: for tasks that fetch ahead what the next one will read.
+  template <typename Fn>
+  void parallel_for_neighbours(int64_t n_tasks, Fn&& fn) {
+    divide_tasks(n_tasks);
+    parallel_for_indexed(
+        n_tasks, [this, &fn](int64_t, int thread_index) { fn(claim(thread_index), thread_index); });
+  }
+
  private:
   using JobFunction = void (*)(void* context, int64_t task, int thread_index);
   struct Job {
@@ -67,6 +76,14 @@ class ThreadPool {
     uint32_t n_tasks = 0;
   };
 
+  // The tasks that one thread takes first.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
+  void divide_tasks(int64_t n_tasks);
+  int64_t claim(int thread_index);
   void run_job(int64_t n_tasks, JobFunction function, void* context);
   void share_job(const Job& job);
   void wait_for_tasks(uint32_t n_tasks);
@@ -80,6 +97,7 @@ class ThreadPool {
   const int n_threads_;
   ThreadShare share_;  // used by the caller only
   uint64_t shared_jobs_ = 0;
+  std::vector<Share> shares_;  // of the threads, for parallel_for_neighbours()
   std::vector<std::thread> workers_;
   // Read only by threads that hold a task of it, or by the caller.
   Job job_;

@@ -333,7 +333,7 @@ Result<void> File::open_parts(const std::string& path, const OpenOptions& option
   mappings_.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     const std::string part_path = count == 1 ? path : split_path(*split, i + 1);
-    auto mapped = MappedFile::open(part_path, {.populate = options.populate});
+    auto mapped = MappedFile::open(part_path);
     if (!mapped) {
       if (count > 1) {
         mapped.error().message += fmt::format(" (part {} of {} of the model)", i + 1, count);
@@ -405,15 +405,6 @@ Result<const TensorInfo*> File::tensor(std::string_view name) const {
             fmt::format("the model has no tensor '{}'; 'llmrun show --tensors' lists them", name),
             ""},
       path_);
-}
-
-void File::prefetch() const {
-  for (const MappedFile& mapping : mappings_) mapping.advise(MappedFile::Advice::kWillNeed);
-}
-
-void File::prefetch(const TensorInfo& tensor) const {
-  if (tensor.part >= mappings_.size()) return;  // in memory already
-  mappings_[tensor.part].advise(MappedFile::Advice::kWillNeed, tensor.offset, tensor.size_bytes);
 }
 
 }  // namespace llmrun::gguf

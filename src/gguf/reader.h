@@ -39,7 +39,6 @@ struct TensorInfo {
 
 struct OpenOptions {
   bool find_parts = true;  // opening any part of a split model opens all of it
-  bool populate = false;   // read all of it into memory before open() returns
 };
 
 // How many bytes from the front of a file hold its metadata and its list of tensors, for one that
@@ -76,10 +75,6 @@ class File {
   [[nodiscard]] uint64_t tensor_bytes() const { return tensor_bytes_; }
   [[nodiscard]] uint64_t n_elements() const { return n_elements_; }  // of all tensors
   [[nodiscard]] std::span<const MappedFile> mappings() const { return mappings_; }
-
-  // Asks the kernel to read the data of all tensors, or of one, ahead of use.
-  void prefetch() const;
-  void prefetch(const TensorInfo& tensor) const;
 
  private:
   File() = default;

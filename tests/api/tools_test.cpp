@@ -166,7 +166,7 @@ TEST(Machine, MeasuresEveryTargetItHas) {
   ASSERT_EQ(peaks.size(), n_available);
   for (const MachinePeak& peak : peaks) {
     EXPECT_EQ(peak.threads, 1);
-    EXPECT_GT(peak.read_gigabytes_per_second, 0.5);
+    EXPECT_GT(peak.read_gigabytes_per_second, 0);
     EXPECT_GT(peak.f32_gigaflops_per_second, 1);
     EXPECT_GT(peak.int8_gigaops_per_second, 1);
   }

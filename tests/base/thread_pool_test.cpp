@@ -52,6 +52,36 @@ TEST(ThreadPool, RunCallsEachPart) {
   for (const auto& each : runs) EXPECT_EQ(each.load(), 1);
 }
 
+TEST(ThreadPool, NeighboursAreAllRunOnce) {
+  for (const int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    for (const int64_t n_tasks : {0, 1, 2, 5, 64, 1000}) {
+      std::vector<std::atomic<int>> runs(static_cast<size_t>(n_tasks));
+      for (int round = 0; round < 20; ++round) {
+        pool.parallel_for_neighbours(n_tasks, [&](int64_t task, int) {
+          ASSERT_LT(task, n_tasks);
+          runs[static_cast<size_t>(task)].fetch_add(1, std::memory_order_relaxed);
+        });
+      }
+      for (const auto& each : runs) ASSERT_EQ(each.load(), 20);
+    }
+  }
+}
+
+// One thread cannot end a job alone here: each waits in its first task for the other.
+TEST(ThreadPool, NeighboursGoToOneThreadAsLongAsItHasSome) {
+  ThreadPool pool(2);
+  std::atomic<int> n_started{0};
+  std::vector<int> thread_of(10);
+  pool.parallel_for_neighbours(10, [&](int64_t task, int thread) {
+    thread_of[static_cast<size_t>(task)] = thread;
+    n_started.fetch_add(1);
+    while (n_started.load() < 2) std::this_thread::yield();
+  });
+  EXPECT_EQ(thread_of.front(), 0);
+  EXPECT_EQ(thread_of[5], 1);
+}
+
 // Memory of a thread is used by one task at a time.
 TEST(ThreadPool, ThreadIndicesAreExclusive) {
   ThreadPool pool(6);

@@ -62,8 +62,6 @@ TEST(GgufReader, ReadsItsDirectory) {
   EXPECT_EQ(file->find_tensor("none"), nullptr);
   EXPECT_EQ(file->tensor("none").error().code, ErrorCode::kNotFound);
   EXPECT_EQ(file->tensor("norm").value()->n_elements, 8U);
-  file->prefetch();
-  file->prefetch(*matrix);
 }
 
 TEST(GgufReader, FindsTheEndOfTheDirectoryInTheFirstBytes) {
@@ -96,18 +94,14 @@ TEST(GgufReader, OpensFilesAndKeepsViewsWhenMoved) {
   const TemporaryFolder folder;
   const std::string path = folder.file("tiny.gguf");
   ASSERT_TRUE(test::tiny_writer().write(path));
-  for (const bool populate : {false, true}) {
-    auto opened = File::open(path, {.populate = populate});
-    ASSERT_TRUE(opened) << opened.error().message;
-    const File file = *std::move(opened);
-    EXPECT_EQ(file.path(), path);
-    EXPECT_EQ(file.metadata().get<std::string>("general.architecture").value(), "tiny");
-    float first = 0.0F;
-    std::memcpy(&first, file.find_tensor("norm")->data().data(), sizeof(first));
-    EXPECT_EQ(first, 1.0F);
-    file.prefetch();
-    file.prefetch(*file.find_tensor("norm"));
-  }
+  auto opened = File::open(path);
+  ASSERT_TRUE(opened) << opened.error().message;
+  const File file = *std::move(opened);
+  EXPECT_EQ(file.path(), path);
+  EXPECT_EQ(file.metadata().get<std::string>("general.architecture").value(), "tiny");
+  float first = 0.0F;
+  std::memcpy(&first, file.find_tensor("norm")->data().data(), sizeof(first));
+  EXPECT_EQ(first, 1.0F);
 }
 
 TEST(GgufReader, ErrorsOfFilesNameThePath) {

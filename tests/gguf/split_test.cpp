@@ -86,7 +86,6 @@ TEST_F(SplitTest, AnyPartOpensAll) {
     uint64_t size = 0;
     for (uint32_t i = 1; i <= 3; ++i) size += std::filesystem::file_size(part(i));
     EXPECT_EQ(file->size_bytes(), size);
-    file->prefetch(*last);
   }
 }
 

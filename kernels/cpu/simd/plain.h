@@ -6,12 +6,14 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/simd/no_tiles.h"
 #include "kernels/quant/float_formats.h"
 
 namespace llmrun::kernels::cpu {
 namespace {  // NOLINT(google-build-namespaces): see ymm.h
 
 struct Simd {
+  using Tiles = NoTiles;
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 2;
   static constexpr int kDotRows = 2, kDotTokens = 2;
@@ -133,6 +135,14 @@ struct Simd {
   static Words nearest_words(Floats v) {
     const Floats magic = floats(0x1.8p23F);
     return as_words(v + magic) - as_words(magic);
+  }
+  static void store_bytes(int8_t* p, Words v) {
+    for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(v[i]);
+  }
+  static int32_t sum_words(Words v) {
+    uint32_t sum = 0;
+    for (int i = 0; i < kLanes; ++i) sum += v[i];
+    return static_cast<int32_t>(sum);
   }
   static Floats as_floats(Words v) { return reinterpret_cast<Floats>(v); }
   static Words as_words(Floats v) { return reinterpret_cast<Words>(v); }

@@ -11,14 +11,17 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/simd/no_tiles.h"
+
 namespace llmrun::kernels::cpu {
 namespace {  // NOLINT(google-build-namespaces): see above
 
 struct Ymm {
+  using Tiles = NoTiles;
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 4;  // tokens per register tile of the block product
   static constexpr int kDotRows = 3, kDotTokens = 4;  // register tile of the float product
-  static constexpr int kDirectTokens = 2;             // tokens that need no panel: 1, 2, 4 or 8
+  static constexpr int kDirectTokens = 2;             // tokens that need no panel: 1, 2 or 4
   using Words = __m256i;
   using Floats = __m256;
 
@@ -172,6 +175,17 @@ struct Ymm {
   }
   static Floats from_words(Words v) { return _mm256_cvtepi32_ps(v); }
   static Words nearest_words(Floats v) { return _mm256_cvtps_epi32(v); }
+  // The lowest byte of each lane; the lanes must fit.
+  static void store_bytes(int8_t* p, Words v) {
+    const __m128i halves =
+        _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(halves, halves));
+  }
+  static int32_t sum_words(Words v) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+  }
   static Floats as_floats(Words v) { return _mm256_castsi256_ps(v); }
   static Words as_words(Floats v) { return _mm256_castps_si256(v); }
   static Floats load_f16(const uint16_t* p) {

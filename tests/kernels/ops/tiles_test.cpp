@@ -1,0 +1,69 @@
+// Products in tile registers give the bits of those in vectors: for every block type, with the
+// tiles in software (emulated_tiles.h), on any CPU with AVX-512.
+#include "base/aligned_buffer.h"
+#include "kernels/cpu/targets.h"
+#include "kernels/ops/support.h"
+
+namespace llmrun::kernels {
+namespace cpu {
+extern const MatmulKernels k_matmul_emulated_tiles;
+extern const MatmulKernels k_matmul_avx512;
+}  // namespace cpu
+
+namespace {
+
+std::vector<float> product(const cpu::MatmulKernels& kernels, TensorType type,
+                           const PackedWeight& packed, const std::vector<float>& x,
+                           int64_t n_tokens) {
+  const int64_t n_in = packed.weight.n_in;
+  const int64_t n_out = packed.weight.n_out;
+  const int64_t tile_tokens = kernels.tile_tokens;
+  const auto tile_bytes =
+      static_cast<size_t>(n_in / 32 * tile_tokens) * sizeof(cpu::ActivationBlock);
+  const auto n_tiles = static_cast<size_t>((n_tokens + tile_tokens - 1) / tile_tokens);
+  auto tiles = AlignedBuffer::allocate(n_tiles * tile_bytes, 64).value();
+  auto scratch = AlignedBuffer::allocate(kernels.product_scratch, 4096).value();
+  auto* activations = reinterpret_cast<uint8_t*>(tiles.bytes().data());
+  for (size_t tile = 0; tile < n_tiles; ++tile) {
+    const float* rows[16];
+    const int64_t first = static_cast<int64_t>(tile) * tile_tokens;
+    const int64_t n = std::min(tile_tokens, n_tokens - first);
+    for (int64_t t = 0; t < n; ++t) rows[t] = x.data() + (first + t) * n_in;
+    kernels.quantize_tile(rows, n, n_in, activations + tile * tile_bytes);
+  }
+  std::vector<float> y(static_cast<size_t>(n_tokens * n_out), -7.0F);
+  cpu::Product p{};
+  p.weights = reinterpret_cast<const uint8_t*>(packed.weight.row(0, 0));
+  p.row_bytes = packed.weight.row_bytes;
+  p.n_in = n_in;
+  p.n_tokens = n_tokens;
+  p.activations = activations;
+  p.y = y.data();
+  p.y_stride = n_out;
+  kernels.products[static_cast<size_t>(type)](p, 0, n_out,
+                                              reinterpret_cast<uint8_t*>(scratch.bytes().data()));
+  return y;
+}
+
+TEST(Tiles, GiveTheBitsOfVectors) {
+  for (const CpuTarget& target : cpu_targets()) {
+    if (target.name == "avx512" && !target.available) GTEST_SKIP() << "this CPU has no AVX-512";
+  }
+  Random random(7);
+  for (const TensorType type : all_types()) {
+    if (quant::traits(type).is_float) continue;
+    for (const int64_t n_in : {int64_t{512}, int64_t{1536}}) {
+      for (const int64_t n_tokens : {5, 8, 9, 31}) {
+        const PackedWeight packed(type, 1 + random.below(70), n_in, 1, random);
+        const std::vector<float> x = random.values(n_tokens * n_in);
+        ASSERT_TRUE(same_bits(product(cpu::k_matmul_avx512, type, packed, x, n_tokens),
+                              product(cpu::k_matmul_emulated_tiles, type, packed, x, n_tokens)))
+            << quant::traits(type).name << " n_in " << n_in << " n_out " << packed.weight.n_out
+            << " n_tokens " << n_tokens;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace llmrun::kernels
