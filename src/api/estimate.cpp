@@ -129,9 +129,7 @@ Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& mo
   }
   if (!options.pooling) {
     result.items.push_back(
-        {"sampler",
-         n_vocab * sampling::kBytesPerCandidate * static_cast<uint64_t>(plan.max_sequences),
-         fmt::format("{} candidates per sequence", n_vocab)});
+        {"sampler", n_vocab * sampling::kBytesPerCandidate, fmt::format("{} candidates", n_vocab)});
   }
   for (const MemoryItem& item : result.items) {
     result.total_bytes += item.bytes;

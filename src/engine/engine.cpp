@@ -9,7 +9,7 @@
 namespace llmrun::engine {
 
 Engine::Engine(runtime::Context& context, const Vocabulary& vocabulary)
-    : context_(context), vocabulary_(vocabulary), scheduler_(context) {}
+    : context_(context), vocabulary_(vocabulary), scheduler_(context, vocabulary.n_vocab) {}
 
 void Engine::keep_on_disk(PrefixStoreOptions options) {
   store_.emplace(context_, std::move(options));

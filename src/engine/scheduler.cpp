@@ -167,7 +167,7 @@ void Scheduler::accept(const runtime::Logits& logits) {
     sequence.advance(chunk.tokens.size());
     cache_.extend(sequence.lease(), sequence.run_tokens());
     if (chunk.logits == runtime::WantedLogits::kNone) continue;
-    if (row < logits.n_rows) sequence.accept(logits.row(row));
+    if (row < logits.n_rows) sequence.accept(logits.row(row), drawing_);
     ++row;
   }
   for (size_t i = running_.size(); i-- > 0;) {

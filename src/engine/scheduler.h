@@ -22,7 +22,8 @@ namespace llmrun::engine {
 class Scheduler {
  public:
   // `context` must outlive this object.
-  explicit Scheduler(runtime::Context& context) : context_(context), cache_(context) {}
+  Scheduler(runtime::Context& context, int64_t n_vocab)
+      : context_(context), cache_(context), drawing_(n_vocab) {}
   // Null: nothing is kept on disk. Must outlive this object.
   void set_store(PrefixStore* store) { store_ = store; }
 
@@ -53,6 +54,7 @@ class Scheduler {
 
   runtime::Context& context_;
   PrefixCache cache_;
+  sampling::Workspace drawing_;
   PrefixStore* store_ = nullptr;
   std::deque<Sequence*> waiting_;    // have no pages, in the order they came
   std::vector<Sequence*> running_;   // have some, in the order they came

@@ -159,12 +159,12 @@ void Sequence::shift() {
   generation_.usage.dropped += static_cast<int64_t>(n_drop);
 }
 
-void Sequence::accept(std::span<const float> logits) {
+void Sequence::accept(std::span<const float> logits, sampling::Workspace& memory) {
   if (request_.options.hash_logits) {
     auto& hashes = generation_.logits_hashes;
     hashes.push_back(fast_hash(std::as_bytes(logits), hashes.empty() ? 0 : hashes.back()));
   }
-  const auto token = chain_.next(logits, tokens_);
+  const auto token = chain_.next(logits, tokens_, memory);
   if (!token) {
     fail(token.error());
     return;

@@ -85,7 +85,7 @@ class Sequence {
   void advance(size_t n) { n_run_ += n; }
 
   // Draws the next token, tells its text, and sees whether the answer ends here.
-  void accept(std::span<const float> logits);
+  void accept(std::span<const float> logits, sampling::Workspace& memory);
   // The context is full, and the request wants its oldest tokens dropped: shift() does so, once
   // the lease was given back.
   [[nodiscard]] bool must_shift() const { return must_shift_ && !done_; }

@@ -1,7 +1,7 @@
 // Picks the active stages once, runs them for each token.
 #include "sampling/chain.h"
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -24,35 +24,31 @@ bool runs(const Stage& stage, const SamplingOptions& options) {
   return stage.phase != Phase::kTruncate || options.mirostat == 0;
 }
 
-// What the stages rely on: no NaN, no +inf, and at least one token that is possible.
-Result<void> check(std::span<const Candidate> candidates) {
-  bool any = false;
-  for (const Candidate& c : candidates) {
-    if (std::isnan(c.logit) || c.logit == std::numeric_limits<float>::infinity()) {
-      return make_error(ErrorCode::kBadModel,
-                        "The model computed {} as the logit of token {}: its weights are damaged, "
-                        "or they overflow in this arithmetic. Check the file's sha256, or try "
-                        "another quantisation of the model.",
-                        c.logit, c.id);
-    }
-    any = any || c.logit > -std::numeric_limits<float>::infinity();
-  }
-  if (!any) {
+Result<void> check(Candidates& candidates) {
+  const auto condition = candidates.condition();
+  if (condition == Candidates::Condition::kNonePossible) {
     return make_error(ErrorCode::kUsage,
                       "No token is left to choose from: every logit is -inf. Look at logit_bias.");
   }
-  return {};
+  if (condition == Candidates::Condition::kGood) return {};
+  const auto all = candidates.items();
+  const auto bad = std::find_if(all.begin(), all.end(), [](const Candidate& c) {
+    return !(c.logit < std::numeric_limits<float>::infinity());
+  });
+  return make_error(ErrorCode::kBadModel,
+                    "The model computed {} as the logit of token {}: its weights are damaged, or "
+                    "they overflow in this arithmetic. Check the file's sha256, or try another "
+                    "quantisation of the model.",
+                    bad->logit, bad->id);
 }
 
 }  // namespace
 
-Chain::Chain(SamplingOptions options, int64_t n_vocab, TokenText text)
+Chain::Chain(SamplingOptions options, TokenText text)
     : options_(std::move(options)),
       text_(std::move(text)),
       seed_(options_.seed ? *options_.seed : random_seed()),
-      mirostat_mu_(2.0F * options_.mirostat_tau),
-      candidates_(static_cast<size_t>(n_vocab)),
-      counts_(static_cast<size_t>(n_vocab), 0) {
+      mirostat_mu_(2.0F * options_.mirostat_tau) {
   for (const Stage* stage : kStages) {
     if (runs(*stage, options_)) stages_.push_back(stage);
   }
@@ -75,25 +71,27 @@ Result<void> Chain::check_options(const SamplingOptions& options, int64_t n_voca
 
 Result<Chain> Chain::make(SamplingOptions options, int64_t n_vocab, TokenText text) {
   LLMRUN_TRY(check_options(options, n_vocab));
-  return Chain(std::move(options), n_vocab, std::move(text));
+  return Chain(std::move(options), std::move(text));
 }
 
-Result<TokenId> Chain::next(std::span<const float> logits, std::span<const TokenId> history) {
-  if (logits.size() != counts_.size()) {
+Result<TokenId> Chain::next(std::span<const float> logits, std::span<const TokenId> history,
+                            Workspace& memory) {
+  if (logits.size() != memory.counts.size()) {
     return make_error(ErrorCode::kInternal, "The chain was made for {} tokens and got {} logits.",
-                      counts_.size(), logits.size());
+                      memory.counts.size(), logits.size());
   }
-  candidates_.assign(logits);
-  LLMRUN_TRY(check(candidates_.items()));
-  Step step{options_, history, seed_, n_drawn_, text_, counts_, mirostat_mu_, -1};
+  Candidates& candidates = memory.candidates;
+  candidates.assign(logits);
+  LLMRUN_TRY(check(candidates));
+  Step step{options_, history, seed_, n_drawn_, text_, memory.counts, mirostat_mu_, -1};
   auto stage = stages_.begin();
   for (; stage != stages_.end() && (*stage)->phase == Phase::kLogits; ++stage) {
-    (*stage)->apply(step, candidates_);
+    (*stage)->apply(step, candidates);
   }
-  if (stage != stages_.begin()) LLMRUN_TRY(check(candidates_.items()));
-  for (; stage != stages_.end(); ++stage) (*stage)->apply(step, candidates_);
+  if (stage != stages_.begin()) LLMRUN_TRY(check(candidates));
+  for (; stage != stages_.end(); ++stage) (*stage)->apply(step, candidates);
   ++n_drawn_;
-  if (step.chosen < 0) step.chosen = candidates_.items()[candidates_.best()].id;  // greedy
+  if (step.chosen < 0) step.chosen = candidates.top().id;  // greedy
   return step.chosen;
 }
 

@@ -15,8 +15,17 @@
 
 namespace llmrun::sampling {
 
-// Holds the state that goes from token to token (mirostat's mu, the number of tokens drawn) and
-// all memory it needs. Same options, seed, logits and history: same tokens.
+// The memory that drawing a token takes. Chains of one vocabulary share it: nothing in it is of
+// use after next().
+struct Workspace {
+  explicit Workspace(int64_t n_vocab)
+      : candidates(static_cast<size_t>(n_vocab)), counts(static_cast<size_t>(n_vocab), 0) {}
+  Candidates candidates;
+  std::vector<int32_t> counts;  // [n_vocab], zero between stages
+};
+
+// Holds the state that goes from token to token (mirostat's mu, the number of tokens drawn). Same
+// options, seed, logits and history: same tokens.
 class Chain {
  public:
   // Checks the options. `text` gives the text of a token and is needed for DRY's breakers only.
@@ -27,7 +36,8 @@ class Chain {
   // The token after `history` (prompt and answer so far). At temperature 0 the best one after
   // bias, penalties and DRY; the lowest id on a tie. Logits that are not numbers, or that leave
   // no token possible, are an error.
-  Result<TokenId> next(std::span<const float> logits, std::span<const TokenId> history);
+  Result<TokenId> next(std::span<const float> logits, std::span<const TokenId> history,
+                       Workspace& memory);
 
   // Goes on behind `n_tokens` that were drawn by another chain of the same options and seed. Not
   // for mirostat, whose state depends on logits that are gone.
@@ -40,7 +50,7 @@ class Chain {
   [[nodiscard]] std::vector<std::string_view> stages() const;
 
  private:
-  Chain(SamplingOptions options, int64_t n_vocab, TokenText text);
+  Chain(SamplingOptions options, TokenText text);
 
   SamplingOptions options_;
   TokenText text_;
@@ -48,8 +58,6 @@ class Chain {
   uint64_t n_drawn_ = 0;
   float mirostat_mu_ = 0.0F;
   std::vector<const Stage*> stages_;
-  Candidates candidates_;
-  std::vector<int32_t> counts_;  // [n_vocab]
 };
 
 }  // namespace llmrun::sampling

@@ -87,7 +87,8 @@ void apply(Step& step, Candidates& candidates) {
         static_cast<double>(options.dry_multiplier) *
         std::pow(static_cast<double>(options.dry_base), static_cast<double>(length - allowed));
     constexpr double kMost = std::numeric_limits<float>::max() / 4;
-    candidates.by_id(next).logit -= static_cast<float>(std::min(penalty, kMost));
+    candidates.change(next,
+                      candidates.logit_of(next) - static_cast<float>(std::min(penalty, kMost)));
   }
 }
 

@@ -8,7 +8,8 @@ bool is_active(const SamplingOptions& options) { return !options.logit_bias.empt
 
 void apply(Step& step, Candidates& candidates) {
   for (const auto& [id, bias] : step.options.logit_bias) {
-    if (id >= 0 && static_cast<size_t>(id) < candidates.size()) candidates.by_id(id).logit += bias;
+    if (id < 0 || static_cast<size_t>(id) >= candidates.size()) continue;
+    candidates.change(id, candidates.logit_of(id) + bias);
   }
 }
 

@@ -11,7 +11,7 @@ bool is_active(const SamplingOptions& options) { return options.min_p > 0.0F; }
 void apply(Step& step, Candidates& candidates) {
   if (candidates.size() == 0) return;
   // p >= min_p * p_best is the same as logit >= logit_best + log(min_p).
-  const double top = candidates.items()[candidates.best()].logit;
+  const double top = candidates.top().logit;
   candidates.keep_at_least(
       static_cast<float>(top + std::log(static_cast<double>(step.options.min_p))));
 }

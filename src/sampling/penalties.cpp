@@ -22,9 +22,10 @@ void apply(Step& step, Candidates& candidates) {
     if (id < 0 || static_cast<size_t>(id) >= candidates.size()) continue;
     int32_t& count = step.counts[static_cast<size_t>(id)];
     if (count == 0) continue;  // done at an earlier occurrence
-    float& logit = candidates.by_id(id).logit;
+    float logit = candidates.logit_of(id);
     logit = logit > 0.0F ? logit / options.repeat_penalty : logit * options.repeat_penalty;
     logit -= static_cast<float>(count) * options.frequency_penalty + options.presence_penalty;
+    candidates.change(id, logit);
     count = 0;
   }
 }

@@ -31,7 +31,7 @@ double dynamic_temperature(const SamplingOptions& options, Candidates& candidate
 
 void apply(Step& step, Candidates& candidates) {
   const double temperature = dynamic_temperature(step.options, candidates);
-  const double top = candidates.items()[candidates.best()].logit;
+  const double top = candidates.top().logit;
   // Relative to the best one, which stays at 0: no temperature however small makes an infinity.
   for (Candidate& c : candidates.items()) {
     const double difference = static_cast<double>(c.logit) - top;

@@ -24,7 +24,7 @@ void apply(Step& step, Candidates& candidates) {
     if (!std::isinf(c.logit)) squares += (c.logit - mean) * (c.logit - mean);
   }
   const double sigma = std::sqrt(squares / static_cast<double>(n));
-  const double top = candidates.items()[candidates.best()].logit;
+  const double top = candidates.top().logit;
   candidates.keep_at_least(
       static_cast<float>(top - static_cast<double>(step.options.top_n_sigma) * sigma));
 }

@@ -12,7 +12,7 @@ bool is_active(const SamplingOptions& options) { return options.top_p < 1.0F; }
 void apply(Step& step, Candidates& candidates) {
   const size_t n = candidates.size();
   if (n == 0) return;
-  const double top = candidates.items()[candidates.best()].logit;
+  const double top = candidates.top().logit;
   double sum = 0;
   for (const Candidate& c : candidates.items()) sum += std::exp(c.logit - top);
   const double wanted = sum * static_cast<double>(step.options.top_p);

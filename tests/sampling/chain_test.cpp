@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -28,6 +29,12 @@ Chain make(const SamplingOptions& options, int64_t n_vocab) {
   auto chain = Chain::make(options, n_vocab);
   EXPECT_TRUE(chain) << chain.error().message;
   return std::move(*chain);
+}
+
+Result<TokenId> next(Chain& chain, std::span<const float> logits,
+                     std::span<const TokenId> history) {
+  Workspace memory(static_cast<int64_t>(logits.size()));
+  return chain.next(logits, history, memory);
 }
 
 TEST(Chain, RunsTheStagesInTheDocumentedOrder) {
@@ -57,7 +64,7 @@ TEST(Chain, GreedyTakesTheLowestIdOnATie) {
   SamplingOptions options;
   options.temperature = 0.0F;
   auto chain = make(options, 5);
-  EXPECT_EQ(chain.next(std::vector<float>{1.0F, 3.0F, 2.0F, 3.0F, 0.0F}, {}).value(), 1);
+  EXPECT_EQ(next(chain, std::vector<float>{1.0F, 3.0F, 2.0F, 3.0F, 0.0F}, {}).value(), 1);
 }
 
 TEST(Chain, SameSeedSameTokens) {
@@ -72,9 +79,9 @@ TEST(Chain, SameSeedSameTokens) {
   auto c = make(options, 1000);
   int differing = 0;
   for (int i = 0; i < 200; ++i) {
-    const TokenId token = a.next(logits, {}).value();
-    ASSERT_EQ(token, b.next(logits, {}).value());
-    differing += token != c.next(logits, {}).value();
+    const TokenId token = next(a, logits, {}).value();
+    ASSERT_EQ(token, next(b, logits, {}).value());
+    differing += token != next(c, logits, {}).value();
   }
   EXPECT_GT(differing, 50);
 }
@@ -90,7 +97,7 @@ TEST(Chain, SeedsArePortable) {
   const std::vector<float> flat(1000, 0.5F);
   std::vector<TokenId> tokens;
   for (uint64_t i = 0; i < 6; ++i) {
-    const TokenId token = chain.next(flat, {}).value();
+    const TokenId token = next(chain, flat, {}).value();
     EXPECT_EQ(token, static_cast<TokenId>(uniform(1234, i, Purpose::kDraw) * 1000));
     tokens.push_back(token);
   }
@@ -117,10 +124,10 @@ TEST(Chain, AllImpossibleButOne) {
   options.min_p = 0.1F;
   options.xtc_probability = 1.0F;
   auto chain = make(options, 1000);
-  for (int i = 0; i < 20; ++i) ASSERT_EQ(chain.next(logits, {}).value(), 321);
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(next(chain, logits, {}).value(), 321);
   options.mirostat = 2;
   auto mirostat = make(options, 1000);
-  for (int i = 0; i < 20; ++i) ASSERT_EQ(mirostat.next(logits, {}).value(), 321);
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(next(mirostat, logits, {}).value(), 321);
 }
 
 TEST(Chain, HugeLogitsStayNumbers) {
@@ -129,8 +136,8 @@ TEST(Chain, HugeLogitsStayNumbers) {
   options.temperature = 0.01F;
   options.repeat_penalty = 0.5F;  // doubles the positive ones: overflows are told, not drawn from
   auto chain = make(options, 3);
-  EXPECT_EQ(chain.next(std::vector<float>{-huge, huge, 0.0F}, {}).value(), 1);
-  const auto overflow = chain.next(std::vector<float>{-huge, huge, 0.0F}, std::vector<TokenId>{1});
+  EXPECT_EQ(next(chain, std::vector<float>{-huge, huge, 0.0F}, {}).value(), 1);
+  const auto overflow = next(chain, std::vector<float>{-huge, huge, 0.0F}, std::vector<TokenId>{1});
   ASSERT_FALSE(overflow);
   EXPECT_EQ(overflow.error().code, ErrorCode::kBadModel);
 }
@@ -141,7 +148,7 @@ TEST(Chain, LogitsThatAreNoNumbersAreAnError) {
       SamplingOptions options;
       options.temperature = temperature;
       auto chain = make(options, 3);
-      const auto token = chain.next(std::vector<float>{0.0F, 1.0F, bad}, {});
+      const auto token = next(chain, std::vector<float>{0.0F, 1.0F, bad}, {});
       ASSERT_FALSE(token);
       EXPECT_EQ(token.error().code, ErrorCode::kBadModel);
       EXPECT_THAT(token.error().message, HasSubstr("token 2"));
@@ -153,7 +160,7 @@ TEST(Chain, NoPossibleTokenIsAnError) {
   SamplingOptions options;
   options.logit_bias = {{0, -kInfinity}, {1, -kInfinity}};
   auto chain = make(options, 2);
-  const auto token = chain.next(std::vector<float>{0.0F, 1.0F}, {});
+  const auto token = next(chain, std::vector<float>{0.0F, 1.0F}, {});
   ASSERT_FALSE(token);
   EXPECT_EQ(token.error().code, ErrorCode::kUsage);
   EXPECT_THAT(token.error().message, HasSubstr("logit_bias"));
@@ -161,7 +168,31 @@ TEST(Chain, NoPossibleTokenIsAnError) {
 
 TEST(Chain, WrongNumberOfLogitsIsAnError) {
   auto chain = make({}, 4);
-  EXPECT_FALSE(chain.next(std::vector<float>(3, 0.0F), {}));
+  Workspace memory(4);
+  EXPECT_FALSE(chain.next(std::vector<float>(3, 0.0F), {}, memory));
+}
+
+TEST(Chain, ChainsThatShareMemoryDoNotMeet) {
+  SamplingOptions options;
+  options.seed = 3;
+  options.penalty_window = -1;
+  options.presence_penalty = 0.5F;
+  options.dry_multiplier = 0.4F;
+  SamplingOptions greedy;
+  greedy.temperature = 0.0F;
+  const auto logits = wavy(1000);
+  auto shared = make(options, 1000);
+  auto alone = make(options, 1000);
+  auto other = make(greedy, 1000);
+  Workspace memory(1000);
+  std::vector<TokenId> history = {1, 2, 3};
+  for (int i = 0; i < 50; ++i) {
+    const TokenId token = shared.next(logits, history, memory).value();
+    ASSERT_EQ(token, next(alone, logits, history).value());
+    ASSERT_EQ(other.next(logits, history, memory).value(),
+              std::max_element(logits.begin(), logits.end()) - logits.begin());
+    history.push_back(token);
+  }
 }
 
 TEST(Chain, HistoryOutsideTheVocabularyIsIgnored) {
@@ -171,7 +202,7 @@ TEST(Chain, HistoryOutsideTheVocabularyIsIgnored) {
   options.dry_multiplier = 1.0F;
   auto chain = make(options, 2);
   const std::vector<TokenId> history = {-5, 100, -5, 100, -5};
-  EXPECT_EQ(chain.next(std::vector<float>{0.0F, 1.0F}, history).value(), 1);
+  EXPECT_EQ(next(chain, std::vector<float>{0.0F, 1.0F}, history).value(), 1);
 }
 
 TEST(Validate, NamesOptionValueAndRange) {

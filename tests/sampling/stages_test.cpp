@@ -59,9 +59,10 @@ std::map<int, int> histogram(const SamplingOptions& options, const std::vector<f
                              const TokenText& text = {}) {
   auto chain = Chain::make(options, static_cast<int64_t>(logits.size()), text);
   EXPECT_TRUE(chain) << chain.error().message;
+  Workspace memory(static_cast<int64_t>(logits.size()));
   std::map<int, int> counts;
   for (int i = 0; i < n_draws; ++i) {
-    const auto token = chain->next(logits, history);
+    const auto token = chain->next(logits, history, memory);
     EXPECT_TRUE(token) << token.error().message;
     ++counts[*token];
   }
@@ -422,6 +423,7 @@ TEST(Mirostat2, KeepsTheSurpriseAtTau) {
   // The observed surprise is relative to what is kept, so mu settles where that entropy is tau:
   // follow the recurrence here and compare the tokens.
   const auto probability = softmax(logits);
+  Workspace memory(static_cast<int64_t>(logits.size()));
   double mu = 2 * 4.0;
   double mean = 0;
   for (uint64_t step = 0; step < 2000; ++step) {
@@ -439,7 +441,7 @@ TEST(Mirostat2, KeepsTheSurpriseAtTau) {
       if (u < sum) wanted = i;
     }
     ASSERT_GE(wanted, 0);
-    const auto token = chain->next(logits, {});
+    const auto token = chain->next(logits, {}, memory);
     ASSERT_TRUE(token);
     ASSERT_EQ(*token, wanted) << "step " << step;
     const double surprise = -std::log2(probability[static_cast<size_t>(wanted)] / mass);
