@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -68,6 +70,12 @@ class Backend {
   virtual void begin_step() {}
   // Waits until everything queued is done; the first error since the last call.
   virtual Result<void> finish() { return {}; }
+  // Work of the host between two passes, on the threads that run the ops: calls fn(task, thread)
+  // for each task of [0, n_tasks), with a thread below threads(). Tasks must not throw.
+  using HostWork = std::function<void(int64_t task, int thread)>;
+  virtual void share(int64_t n_tasks, const HostWork& fn) {
+    for (int64_t task = 0; task < n_tasks; ++task) fn(task, 0);
+  }
 };
 
 // What a device name stands for on this machine.

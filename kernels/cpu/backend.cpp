@@ -31,6 +31,9 @@ class CpuBackend final : public Backend {
     return ops_.reserve(max_tokens, max_width);
   }
   Ops& ops() override { return ops_; }
+  void share(int64_t n_tasks, const HostWork& fn) override {
+    pool_.parallel_for_indexed(n_tasks, fn);
+  }
 
  private:
   const TargetTable& table_;

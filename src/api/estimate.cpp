@@ -128,8 +128,10 @@ Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& mo
         {"tokenizer", vocabulary_bytes, fmt::format("{} tokens and their index", n_vocab)});
   }
   if (!options.pooling) {
-    result.items.push_back(
-        {"sampler", n_vocab * sampling::kBytesPerCandidate, fmt::format("{} candidates", n_vocab)});
+    const int threads = model.backend().threads();
+    result.items.push_back({"sampler",
+                            n_vocab * sampling::kBytesPerCandidate * static_cast<uint64_t>(threads),
+                            fmt::format("{} candidates for each of {} threads", n_vocab, threads)});
   }
   for (const MemoryItem& item : result.items) {
     result.total_bytes += item.bytes;

@@ -7,6 +7,11 @@
 
 namespace llmrun::engine {
 
+Scheduler::Scheduler(runtime::Context& context, int64_t n_vocab)
+    : context_(context),
+      cache_(context),
+      drawing_(static_cast<size_t>(context.backend().threads()), sampling::Workspace(n_vocab)) {}
+
 void Scheduler::add(Sequence& sequence) {
   sequence.set_order(n_added_++);
   waiting_.push_back(&sequence);
@@ -160,16 +165,19 @@ Result<const runtime::Batch*> Scheduler::next() {
 }
 
 void Scheduler::accept(const runtime::Logits& logits) {
-  int64_t row = 0;
+  draw_.clear();
   for (size_t i = 0; i < in_batch_.size(); ++i) {
     const runtime::Chunk& chunk = batch_.chunks[i];
     Sequence& sequence = *in_batch_[i];
     sequence.advance(chunk.tokens.size());
     cache_.extend(sequence.lease(), sequence.run_tokens());
-    if (chunk.logits == runtime::WantedLogits::kNone) continue;
-    if (row < logits.n_rows) sequence.accept(logits.row(row), drawing_);
-    ++row;
+    if (chunk.logits != runtime::WantedLogits::kNone) draw_.push_back(&sequence);
   }
+  const auto n_rows = std::min(logits.n_rows, static_cast<int64_t>(draw_.size()));
+  context_.backend().share(n_rows, [&](int64_t row, int thread) {
+    draw_[static_cast<size_t>(row)]->draw(logits.row(row), drawing_[static_cast<size_t>(thread)]);
+  });
+  for (int64_t row = 0; row < n_rows; ++row) draw_[static_cast<size_t>(row)]->accept();
   for (size_t i = running_.size(); i-- > 0;) {
     if (!running_[i]->must_shift()) continue;
     Sequence* const sequence = running_[i];

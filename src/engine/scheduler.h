@@ -22,8 +22,7 @@ namespace llmrun::engine {
 class Scheduler {
  public:
   // `context` must outlive this object.
-  Scheduler(runtime::Context& context, int64_t n_vocab)
-      : context_(context), cache_(context), drawing_(n_vocab) {}
+  Scheduler(runtime::Context& context, int64_t n_vocab);
   // Null: nothing is kept on disk. Must outlive this object.
   void set_store(PrefixStore* store) { store_ = store; }
 
@@ -54,12 +53,13 @@ class Scheduler {
 
   runtime::Context& context_;
   PrefixCache cache_;
-  sampling::Workspace drawing_;
+  std::vector<sampling::Workspace> drawing_;  // one for each thread
   PrefixStore* store_ = nullptr;
   std::deque<Sequence*> waiting_;    // have no pages, in the order they came
   std::vector<Sequence*> running_;   // have some, in the order they came
   std::vector<int64_t> n_tokens_;    // beside running_
   std::vector<Sequence*> in_batch_;  // beside batch_.chunks
+  std::vector<Sequence*> draw_;      // beside the rows of logits
   runtime::Batch batch_;
   uint64_t n_added_ = 0;
   int64_t n_preempted_ = 0;

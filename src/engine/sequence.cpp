@@ -159,19 +159,22 @@ void Sequence::shift() {
   generation_.usage.dropped += static_cast<int64_t>(n_drop);
 }
 
-void Sequence::accept(std::span<const float> logits, sampling::Workspace& memory) {
+void Sequence::draw(std::span<const float> logits, sampling::Workspace& memory) {
   if (request_.options.hash_logits) {
     auto& hashes = generation_.logits_hashes;
     hashes.push_back(fast_hash(std::as_bytes(logits), hashes.empty() ? 0 : hashes.back()));
   }
-  const auto token = chain_.next(logits, tokens_, memory);
-  if (!token) {
-    fail(token.error());
+  drawn_ = chain_.next(logits, tokens_, memory);
+}
+
+void Sequence::accept() {
+  if (!drawn_) {
+    fail(drawn_.error());
     return;
   }
   last_token_ = Clock::now();
   if (generation_.tokens.empty()) first_token_ = last_token_;
-  append(*token);
+  append(*drawn_);
 }
 
 bool Sequence::ends_generation(TokenId token) const {

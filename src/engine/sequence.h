@@ -84,8 +84,10 @@ class Sequence {
   // The first n pending tokens have been run.
   void advance(size_t n) { n_run_ += n; }
 
-  // Draws the next token, tells its text, and sees whether the answer ends here.
-  void accept(std::span<const float> logits, sampling::Workspace& memory);
+  // Draws the next token. Sequences may draw at the same time, each in a memory of its own.
+  void draw(std::span<const float> logits, sampling::Workspace& memory);
+  // Takes what was drawn: tells its text, and sees whether the answer ends here.
+  void accept();
   // The context is full, and the request wants its oldest tokens dropped: shift() does so, once
   // the lease was given back.
   [[nodiscard]] bool must_shift() const { return must_shift_ && !done_; }
@@ -112,6 +114,7 @@ class Sequence {
   Vocabulary vocabulary_;
   int64_t context_tokens_;
   sampling::Chain chain_;
+  Result<TokenId> drawn_ = TokenId{0};
   std::optional<tokenizer::StreamDecoder> decoder_;
   chat::ThinkingSplitter splitter_;
   std::vector<TokenId> tokens_;

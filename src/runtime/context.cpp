@@ -37,6 +37,7 @@ class ContextImpl final : public Context {
   }
 
   [[nodiscard]] const ContextOptions& options() const override { return options_; }
+  [[nodiscard]] kernels::Backend& backend() override { return *model_.backend; }
   Result<SequenceId> open_sequence() override {
     LLMRUN_ASSIGN(const SequenceId id, cache_.open());
     states_.clear(id);

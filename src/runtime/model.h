@@ -47,6 +47,7 @@ class Context {
  public:
   virtual ~Context() = default;
   [[nodiscard]] virtual const ContextOptions& options() const = 0;
+  [[nodiscard]] virtual kernels::Backend& backend() = 0;
 
   virtual Result<SequenceId> open_sequence() = 0;
   virtual void close_sequence(SequenceId sequence) = 0;
@@ -66,7 +67,7 @@ class Context {
   virtual Result<SequenceId> fork_sequence(SequenceId parent, int64_t n_tokens) = 0;
   // Tokens that still fit, over all sequences.
   [[nodiscard]] virtual int64_t free_tokens() const = 0;
-  // For those who keep pages and states beside the sequences (engine/prefix_index.h).
+  // For those who keep pages and states beside the sequences (engine/prefix_cache.h).
   // What the bytes of pages and states depend on besides the weights, the tokens and the kernels:
   // layout, types, rotary frequencies. Equal words mean that they can be exchanged.
   [[nodiscard]] virtual std::string fingerprint() const = 0;

@@ -43,6 +43,7 @@ class FakeContext final : public runtime::Context {
         states_(make_states(options, shape)) {}
 
   [[nodiscard]] const runtime::ContextOptions& options() const override { return options_; }
+  [[nodiscard]] kernels::Backend& backend() override { return *backend_; }
 
   Result<runtime::SequenceId> open_sequence() override {
     LLMRUN_ASSIGN(const runtime::SequenceId id, cache_.open());
@@ -220,6 +221,7 @@ class FakeContext final : public runtime::Context {
   runtime::KvCache cache_;
   runtime::RecurrentStates states_;
   std::vector<float> logits_;
+  std::unique_ptr<kernels::Backend> backend_ = kernels::make_reference_backend();
 };
 
 }  // namespace llmrun::engine
