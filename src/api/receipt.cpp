@@ -171,6 +171,9 @@ std::optional<int64_t> first_difference(const A& a, const B& b) {
   return a.size() == b.size() ? std::nullopt : std::optional<int64_t>(static_cast<int64_t>(n));
 }
 
+// A model_hash() without those of the adapters.
+std::string_view base_of(std::string_view hash) { return hash.substr(0, hash.find('+')); }
+
 bool has_target(const std::string& name) {
   const auto targets = kernels::cpu_targets();
   return std::any_of(targets.begin(), targets.end(),
@@ -239,7 +242,11 @@ Result<Replay> replay(const std::filesystem::path& path, std::string_view text,
   LLMRUN_ASSIGN(const Model model, Model::open(path, load));
   LLMRUN_ASSIGN(const std::string hash, model_hash(Access::of(model)));
   const std::string_view target = Access::of(model).backend->target();
-  if (hash != receipt.model_hash) replay.changes.push_back("the model is another one");
+  if (base_of(hash) != base_of(receipt.model_hash)) {
+    replay.changes.push_back("the model is another one");
+  } else if (hash != receipt.model_hash) {
+    replay.changes.push_back("the adapters, or their scales, are others");
+  }
   if (target != receipt.target) {
     replay.changes.push_back(fmt::format("the CPU target is {}, not {}", target, receipt.target));
   }
