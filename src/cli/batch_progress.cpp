@@ -57,27 +57,31 @@ std::string batch_progress_bar(const batch::Status& status, int width) {
   return fmt::format("[{}{}] {}", std::string(filled, '#'), std::string(cells - filled, '-'), text);
 }
 
-BatchProgress::BatchProgress()
-    : terminal_(is_terminal(STDERR_FILENO)),
-      last_draw_(terminal_ ? Clock::now() - std::chrono::hours(1) : Clock::now()) {}
+BatchProgress::BatchProgress() : BatchProgress(stderr, std::chrono::seconds(10)) {
+  if (!is_terminal(STDERR_FILENO)) return;
+  terminal_ = true;
+  every_ = std::chrono::milliseconds(100);
+  last_draw_ -= every_;  // at once
+}
+
+BatchProgress::BatchProgress(std::FILE* log, Clock::duration every)
+    : out_(log), terminal_(false), every_(every), last_draw_(Clock::now()) {}
 
 BatchProgress::~BatchProgress() {
-  if (dirty_line_) (void)std::fputs("\n", stderr);
+  if (dirty_line_) (void)std::fputs("\n", out_);
 }
 
 void BatchProgress::update(const batch::Status& status) {
   const Clock::time_point now = Clock::now();
-  const auto every = terminal_ ? Clock::duration(std::chrono::milliseconds(100))
-                               : Clock::duration(std::chrono::seconds(10));
   const bool is_last = status.rows_done == status.rows;
-  if (now - last_draw_ < every && !(is_last && terminal_)) return;
+  if (now - last_draw_ < every_ && !(is_last && terminal_)) return;
   last_draw_ = now;
   if (terminal_) {
-    (void)std::fprintf(stderr, "\r%s\x1b[K",
+    (void)std::fprintf(out_, "\r%s\x1b[K",
                        batch_progress_bar(status, terminal_width(STDERR_FILENO)).c_str());
     dirty_line_ = true;
   } else {
-    (void)std::fprintf(stderr, "%s\n", batch_progress_text(status).c_str());
+    (void)std::fprintf(out_, "%s\n", batch_progress_text(status).c_str());
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdio>
 #include <string>
 
 #include "batch/status.h"
@@ -17,7 +18,10 @@ std::string batch_progress_bar(const batch::Status& status, int width);
 
 class BatchProgress {
  public:
+  using Clock = std::chrono::steady_clock;
   BatchProgress();
+  // Lines for a log, at least `every` apart.
+  BatchProgress(std::FILE* log, Clock::duration every);
   BatchProgress(const BatchProgress&) = delete;
   BatchProgress& operator=(const BatchProgress&) = delete;
   // Leaves the terminal on a fresh line.
@@ -26,8 +30,9 @@ class BatchProgress {
   void update(const batch::Status& status);
 
  private:
-  using Clock = std::chrono::steady_clock;
+  std::FILE* out_;
   bool terminal_;
+  Clock::duration every_;
   bool dirty_line_ = false;
   Clock::time_point last_draw_;
 };
