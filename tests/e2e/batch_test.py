@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs `llmrun batch` as people do, kills it at random, fills the disk, and compares bytes.
 
-    batch_test.py LLMRUN TINY_CHAT_MODEL FOLDER_OF_ENCODERS
+    batch_test.py LLMRUN TINY_CHAT_MODEL FOLDER_OF_ENCODERS [TEST ...]
 """
 import fcntl
 import json
@@ -19,8 +19,11 @@ import termios
 import time
 import unittest
 
+from gguf_parts import with_tokenizer
+
 LLMRUN, MODEL, ENCODERS = sys.argv[1:4]
 BERT = os.path.join(ENCODERS, "bert.gguf")
+ARCHS = pathlib.Path(ENCODERS).parent / "archs"
 TIMEOUT = 120
 
 
@@ -146,6 +149,26 @@ class Answers(InFolder):
         self.assertGreater(plan["max_seconds"], 0)
         self.assertIn("shared", batch(self.input, "-m", MODEL, "--dry-run").stdout)
         self.assertEqual(os.listdir(self.path), ["in.jsonl"])
+
+    def test_estimate_tells_the_same(self):
+        self.write_many(8, 20)
+        estimate = lambda *arguments: subprocess.run(
+            [LLMRUN, "estimate", "--batch", str(self.input), *arguments], capture_output=True,
+            text=True, timeout=TIMEOUT)
+        told = estimate(MODEL, "--json")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        told = json.loads(told.stdout)
+        plan = json.loads(batch(self.input, "-m", MODEL, "--dry-run", "--json").stdout)
+        for name in ("rows", "prompt_tokens", "shared_tokens", "max_answer_tokens",
+                     "context_tokens", "parallel"):
+            self.assertEqual(told["models"][0][name], plan["models"][0][name], name)
+        self.assertGreater(told["models"][0]["memory_bytes"], os.path.getsize(MODEL))
+        self.assertGreater(told["max_seconds"], 0)
+        self.assertIn("shared", estimate(MODEL).stdout)
+        self.assertEqual(os.listdir(self.path), ["in.jsonl"])
+        self.write("nonsense", line("a", "x"))
+        told = json.loads(estimate(MODEL, "--json").stdout)
+        self.assertEqual((told["rows"], told["bad_rows"], told["models"][0]["rows"]), (2, 1, 1))
 
 
 class Faults(InFolder):
@@ -327,10 +350,77 @@ class Crashes(InFolder):
         self.assertGreater(stats["rows_from_earlier_runs"], 0)
         self.assertEqual(self.output.read_bytes(), expected)
 
+    def test_a_disk_that_is_really_full(self):
+        disk = self.path / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk],
+                                 capture_output=True, text=True)
+        if mounted.returncode != 0:
+            self.skipTest(f"skipped: no small disk can be made here ({mounted.stderr.strip()})")
+        try:
+            self.fill(disk)
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+    def fill(self, disk):
+        self.write_many()
+        expected, _ = self.undisturbed()
+        self.output, self.journal = disk / "out.jsonl", disk / "out.jsonl.journal"
+        told = batch(self.input, "-o", self.output, "-m", MODEL, "-p", 2, check=1).stderr
+        self.assertIn("No space left on device", told)
+        self.assertIn("same command", told)
+        self.assertFalse(self.output.exists())
+        n_done = sum(" done " in text for text in self.journal.read_text().splitlines())
+        self.assertGreater(n_done, 0)
+        # As much again is no more of use than before, and nothing is lost by trying.
+        batch(self.input, "-o", self.output, "-m", MODEL, "-p", 2, check=1)
+        subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+        stats = json.loads(batch(self.input, "-o", self.output, "-m", MODEL, "--json").stdout)
+        self.assertGreaterEqual(stats["rows_from_earlier_runs"], n_done)
+        self.assertEqual(self.output.read_bytes(), expected)
+        self.assertFalse(self.journal.exists())
+
     def test_an_output_that_cannot_be_written(self):
         self.write(line("a", "x"))
         told = batch(self.input, "-o", self.path / "no" / "out.jsonl", "-m", MODEL, check=3).stderr
         self.assertIn("out.jsonl.journal", told)
+
+
+class LayersThatDiffer(InFolder):
+    """Windows, states and heads that differ from layer to layer: the same bytes, kills or not."""
+    ALL = ("altered-gemma3-window", "altered-lfm2-window", "altered-jamba-experts",
+           "altered-deci-layers", "altered-kimi-linear-heads")
+
+    def test_neither_neighbours_nor_a_kill_change_a_byte(self):
+        shared = "Of these many words each one is the same in all rows. "
+        self.write(*[line(f"row-{i}", (shared * 2 if i % 4 else "") + f"Question {i}",
+                          max_tokens=60 + 9 * i, ignore_eos=True, temperature=1.0 if i % 2 else 0)
+                     for i in range(16)])
+        for name in self.ALL:
+            with self.subTest(name):
+                model = self.path / f"{name}.gguf"
+                model.write_bytes(with_tokenizer((ARCHS / f"{name}.gguf").read_bytes(),
+                                                 pathlib.Path(MODEL).read_bytes()))
+                run = lambda *more, **options: batch(self.input, "-o", self.output, "-m", model,
+                                                     "--ctx", 512, *more, **options)
+                run("-p", 1)
+                expected = self.output.read_bytes()
+                self.assertEqual(len({row["response"]["body"]["choices"][0]["message"]["content"]
+                                      for row in rows(self.output)}), 16)
+                run("-p", 7, "-t", 1, "-b", 48, "--restart")
+                self.assertEqual(self.output.read_bytes(), expected)
+                self.output.unlink()
+                process = subprocess.Popen(
+                    command(self.input, "-o", self.output, "-m", model, "--ctx", 512, "-p", 2),
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                while process.poll() is None and not (self.journal.exists() and
+                                                      b" done " in self.journal.read_bytes()):
+                    time.sleep(0.001)
+                process.kill()
+                process.wait()
+                run()
+                self.assertEqual(self.output.read_bytes(), expected)
+                self.output.unlink()
 
 
 class Progress(InFolder):
@@ -363,4 +453,4 @@ class Progress(InFolder):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:])

@@ -1,4 +1,5 @@
-"""Splits a GGUF file into parts as llama.cpp's gguf-split does, for tests."""
+"""Takes GGUF files apart and puts them together, for tests: parts as llama.cpp's gguf-split makes
+them, and a model with another one's tokenizer."""
 import struct
 
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -36,17 +37,18 @@ class _Reader:
             self.at += SIZES[kind]
 
 
-def split(data, n_parts):
-    """The bytes of each part; the first has the metadata."""
+def _parse(data):
+    """The metadata as (key, its bytes), and the tensors as [name, dims, type, offset, bytes]."""
     reader = _Reader(data)
     assert data[:4] == b"GGUF"
     reader.at = 8
     n_tensors, n_keys = reader.number("Q"), reader.number("Q")
-    begin = reader.at
+    metadata = []
     for _ in range(n_keys):
-        reader.text()
+        begin = reader.at
+        key = reader.text()
         reader.skip_value(reader.number("I"))
-    metadata = data[begin:reader.at]
+        metadata.append((key, data[begin:reader.at]))
     tensors = []
     for _ in range(n_tensors):
         name, n_dims = reader.text(), reader.number("I")
@@ -58,18 +60,35 @@ def split(data, n_parts):
         last = place + 1 == n_tensors
         end = len(data) - start if last else tensors[order[place + 1]][3]
         tensors[i].append(data[start + tensors[i][3]:start + end])
-    share = -(-n_tensors // n_parts)
-    return [_part(metadata if i == 0 else b"", n_keys if i == 0 else 0,
-                  tensors[i * share:(i + 1) * share], i, n_parts, n_tensors)
-            for i in range(n_parts)]
+    return metadata, tensors
 
 
-def _part(metadata, n_keys, tensors, number, n_parts, n_all):
-    for key, kind, value in (("split.no", U16, struct.pack("<H", number)),
-                             ("split.count", U16, struct.pack("<H", n_parts)),
-                             ("split.tensors.count", I32, struct.pack("<i", n_all))):
-        metadata += _text(key) + struct.pack("<I", kind) + value
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), n_keys + 3) + metadata
+def split(data, n_parts):
+    """The bytes of each part; the first has the metadata."""
+    metadata, tensors = _parse(data)
+    share = -(-len(tensors) // n_parts)
+    return [_file((metadata if i == 0 else []) + _split_keys(i, n_parts, len(tensors)),
+                  tensors[i * share:(i + 1) * share]) for i in range(n_parts)]
+
+
+def with_tokenizer(model, other):
+    """A model with the tokenizer and the chat template of another one."""
+    metadata, tensors = _parse(model)
+    is_tokenizer = lambda entry: entry[0].startswith("tokenizer.")
+    return _file([entry for entry in metadata if not is_tokenizer(entry)] +
+                 list(filter(is_tokenizer, _parse(other)[0])), tensors)
+
+
+def _split_keys(number, n_parts, n_tensors):
+    return [(key, _text(key) + struct.pack("<I", kind) + value) for key, kind, value in (
+        ("split.no", U16, struct.pack("<H", number)),
+        ("split.count", U16, struct.pack("<H", n_parts)),
+        ("split.tensors.count", I32, struct.pack("<i", n_tensors)))]
+
+
+def _file(metadata, tensors):
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    head += b"".join(content for _, content in metadata)
     body = b""
     for name, dims, kind, _, content in tensors:
         body += b"\0" * (-len(body) % ALIGNMENT)
