@@ -20,6 +20,7 @@ class CpCommand : public Command {
                  "name it for a registry and send it there"}};
     Argument& from = options.add_model_argument(&from_);
     from.name = "SOURCE";
+    from.help = "a name that 'llmrun list' shows";
     options.add_text_argument("NAME", "the new name", &to_);
   }
 

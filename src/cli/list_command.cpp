@@ -104,7 +104,8 @@ class ListCommand : public Command {
       if (is_stored(entry.name, stored)) continue;
       table.add_row({entry.name, format_bytes_decimal(entry.size), entry.title});
     }
-    if (table.n_rows() > 0) print("\n{}\n'llmrun run NAME' downloads it first.\n", table.text());
+    if (table.n_rows() > 0)
+      print("\n{}\n'llmrun run NAME' downloads it after a question.\n", table.text());
   }
 
   bool names_only_ = false;

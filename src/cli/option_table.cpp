@@ -164,8 +164,8 @@ Argument& OptionTable::add_text_argument(std::string name, std::string help, std
 }
 
 Argument& OptionTable::add_model_argument(std::string* target) {
-  Argument& argument =
-      add_text_argument("MODEL", "a GGUF file, or a name that 'llmrun list' shows", target);
+  Argument& argument = add_text_argument(
+      "MODEL", "a GGUF file, or the name of a model, here or to be fetched", target);
   argument.kind = ValueKind::kModel;
   return argument;
 }

@@ -44,7 +44,10 @@ class PruneCommand : public Command {
     write_out(table.text());
     flush_out();
     LLMRUN_TRY(confirm(
-        fmt::format("Delete these {} ({})?", rubbish.size(), format_bytes_decimal(total)), yes_));
+        rubbish.size() == 1
+            ? fmt::format("Delete it ({})?", format_bytes_decimal(total))
+            : fmt::format("Delete these {} ({})?", rubbish.size(), format_bytes_decimal(total)),
+        yes_));
     LLMRUN_ASSIGN(const uint64_t freed, store::remove_rubbish(local, rubbish));
     print("{} freed\n", format_bytes_decimal(freed));
     return {};

@@ -34,7 +34,7 @@ class PullCommand : public Command {
                         &stall_, {1, 3600});
     options.add_integer("tries", 0, "N", "failures in a row that end a download (default: 6)",
                         &tries_, {1, 1000});
-    options.add_model_argument(&model_);
+    options.add_model_argument(&model_).help = "a name, or the address of a GGUF file";
   }
 
   Result<void> execute() override {

@@ -21,7 +21,7 @@ class PushCommand : public Command {
     examples = {{"llmrun cp tiny:1b 127.0.0.1:5000/me/tiny:1b", "name it for the registry"},
                 {"llmrun push 127.0.0.1:5000/me/tiny:1b", "send it"}};
     network_.add_to(options);
-    options.add_model_argument(&name_);
+    options.add_model_argument(&name_).help = "a model of llmrun's own store";
   }
 
   Result<void> execute() override {

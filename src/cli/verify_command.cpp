@@ -1,4 +1,6 @@
 // `llmrun verify`.
+#include <set>
+
 #include "base/error.h"
 #include "base/units.h"
 #include "cli/command.h"
@@ -34,11 +36,13 @@ class VerifyCommand : public Command {
     const InterruptGuard interrupt;
     const store::HttpClient client(store::http_options(network_.value()));
     size_t n_bad = 0;
+    std::set<std::string> good;
     for (const Named& model : models) {
       LLMRUN_ASSIGN(
           const std::vector<store::VerifiedBlob> blobs,
-          store::verify_model(client, local, model,
-                              {.mend = !no_repair_, .cancelled = InterruptGuard::interrupted}));
+          store::verify_model(
+              client, local, model,
+              {.mend = !no_repair_, .good = &good, .cancelled = InterruptGuard::interrupted}));
       n_bad += report(model.name.text(), blobs);
     }
     if (n_bad == 0) return {};

@@ -136,7 +136,10 @@ class Pull {
   Result<void> publish(const std::string& text) const {
     const fs::path path = store_.manifest_path(name_);
     const auto old = read_file(path.string(), kMaxManifestBytes);
-    if (old && *old == text) return {};
+    if (old && *old == text) {
+      if (options_.verbose) say("the registry has no newer one");
+      return {};
+    }
     LLMRUN_TRY(make_folder(path.parent_path()));
     if (options_.verbose) say("writing manifest");
     LLMRUN_TRY(write_file_atomic(path.string(), text));

@@ -122,6 +122,10 @@ Result<std::vector<VerifiedBlob>> verify_model(const HttpClient& client, const L
   std::vector<VerifiedBlob> blobs;
   for (const Layer& layer : manifest.all_blobs()) {
     VerifiedBlob blob{layer.kind, layer.sha256, layer.size, BlobState::kGood, 0, {}};
+    if (options.good != nullptr && options.good->count(layer.sha256) > 0) {
+      blobs.push_back(std::move(blob));
+      continue;
+    }
     const fs::path path = store.blob_path(layer.sha256);
     const fs::path checks = options.mend ? store.checks_path(layer.sha256) : fs::path();
     std::error_code error;
@@ -151,6 +155,8 @@ Result<std::vector<VerifiedBlob>> verify_model(const HttpClient& client, const L
         }
       }
     }
+    const bool is_sound = blob.state == BlobState::kGood || blob.state == BlobState::kMended;
+    if (options.good != nullptr && is_sound) options.good->insert(blob.sha256);
     blobs.push_back(std::move(blob));
   }
   return blobs;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct VerifiedBlob {
 
 struct VerifyOptions {
   bool mend = true;
+  // Digests that were found good in this store, which are not read again: models share blobs. What
+  // is good now is added.
+  std::set<std::string>* good = nullptr;
   std::function<bool()> cancelled = {};
 };
 

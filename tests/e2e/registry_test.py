@@ -209,6 +209,18 @@ class Cycle(Base):
         self.assertIn("is good again", self.run_llmrun("verify", self.name("large"))[1])
         self.assertEqual(path.read_bytes(), LARGE)
 
+    def test_verify_reads_a_shared_blob_once(self):
+        self.run_llmrun("pull", self.name("large"))
+        self.run_llmrun("cp", self.name("large"), "second")
+        _, out, err = self.run_llmrun("verify")
+        self.assertEqual(out.count("is good"), 2)
+        what = f"verifying {fixture.digest(LARGE)[7:19]}"
+        self.assertEqual(sum(line.startswith(what) and "100%" in line
+                             for line in err.splitlines()), 1, err)
+        self.blob(LARGE).unlink()
+        out = self.run_llmrun("verify", "--offline", check=4)[1]
+        self.assertEqual(out.count("is missing"), 2, "what is bad is told of each")
+
     def test_verify_leaves_what_is_linked_to(self):
         self.run_llmrun("pull", self.name("tiny:1b"))
         elsewhere = self.home / "elsewhere"
@@ -262,6 +274,7 @@ class PullAgain(Base):
         self.run_llmrun("pull", name)
         self.assertEqual([path for _, _, path, _ in self.proxy.seen if "/blobs/" in path][1:], [],
                          "the same manifest needs its config alone")
+        self.assertIn("no newer", self.run_llmrun("pull", name)[2])
         self.put(b"Be long.")
         self.proxy.seen.clear()
         err = self.run_llmrun("pull", name)[2]
