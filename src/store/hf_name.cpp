@@ -87,9 +87,10 @@ bool is_hf_name(std::string_view text) {
 
 Result<HfName> parse_hf_name(std::string_view text) {
   const std::string_view site = site_of(text);
-  std::string_view rest = text.substr(site.empty() ? kPrefix.size() : site.size());
   HfName name;
   bool is_good = is_hf_name(text);
+  std::string_view rest;  // behind "hf:" or the address of the hub
+  if (is_good) rest = text.substr(site.empty() ? kPrefix.size() : site.size());
   name.user = cut(rest, '/');
   const bool has_path = rest.find('/') != std::string_view::npos;
   std::string_view repo = cut(rest, '/');

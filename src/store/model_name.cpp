@@ -70,9 +70,12 @@ bool equal_without_case(std::string_view a, std::string_view b) {
 
 std::string ModelName::text() const {
   const bool own_host = equal_without_case(host, kDefaultHost) || host == kCatalogHost;
+  // A short "hf:latest" would read as a name of the Hugging Face hub.
+  const bool is_short = own_host && equal_without_case(name_space, kDefaultNamespace) &&
+                        !equal_without_case(model, "hf");
   std::string result;
   if (!own_host) result = host + "/";
-  if (!own_host || !equal_without_case(name_space, kDefaultNamespace)) result += name_space + "/";
+  if (!is_short) result += name_space + "/";
   return result + model + ":" + tag;
 }
 

@@ -44,7 +44,10 @@ TEST(HfName, Forms) {
 }
 
 TEST(HfName, RefusesWhatIsNoneOrLeadsAway) {
-  for (const char* text : {"hf:",
+  for (const char* text : {"",
+                           "h",
+                           "hf",
+                           "hf:",
                            "hf:u",
                            "hf:u/",
                            "hf:/r",

@@ -50,6 +50,17 @@ TEST(ModelName, TagIsLatestWhenLeftOut) {
   EXPECT_EQ(parse_model_name("http://h/n/m")->scheme, "http");
 }
 
+// "hf:latest" is a name of the Hugging Face hub.
+TEST(ModelName, OneCalledHfIsNotShortened) {
+  const auto name = parse_model_name("hf");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->text(), "library/hf:latest");
+  const auto again = parse_model_name(name->text());
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(same_model(*again, *name));
+  EXPECT_FALSE(parse_model_name("hf:latest"));
+}
+
 TEST(ModelName, LettersAreKeptAndComparedWithoutCase) {
   const auto name = parse_model_name("SmolLM2:135M");
   ASSERT_TRUE(name);
