@@ -247,7 +247,8 @@ class Estimate(HubTest):
             exact = json.loads(self.llmrun("estimate", f"hf:{REPO}:{quant}", "--json").stdout)
             ratio = rows[quant]["total_bytes"] / exact["total_bytes"]
             self.assertAlmostEqual(ratio, 1, delta=0.01, msg=quant)
-        limit = str(rows["Q8_0"]["total_bytes"] + 1)
+        # The tokenizer's share is measured and differs by a few kB from run to run.
+        limit = str(rows["Q8_0"]["total_bytes"] + 50_000)
         text = self.llmrun("estimate", f"hf:{REPO}", "--all-quants", "--fits", limit).stdout
         self.assertIn(f"largest that fits: hf:{REPO}:Q8_0", text)
         self.assertIn("only the header of", text)
