@@ -46,6 +46,12 @@ std::string_view take_last(std::string_view& text, bool& more) {
   return last;
 }
 
+// "hf:…" is a name of the Hugging Face hub (hf_name.h), whatever follows: not a model called hf,
+// nor a host called hf with its port.
+bool starts_like_the_hub(std::string_view text) {
+  return equal_without_case(text.substr(0, 3), "hf:");
+}
+
 // A piece of text that may be anything, fit for an error message.
 std::string shown(std::string_view text) {
   std::string out;
@@ -70,13 +76,12 @@ bool equal_without_case(std::string_view a, std::string_view b) {
 
 std::string ModelName::text() const {
   const bool own_host = equal_without_case(host, kDefaultHost) || host == kCatalogHost;
-  // A short "hf:latest" would read as a name of the Hugging Face hub.
-  const bool is_short = own_host && equal_without_case(name_space, kDefaultNamespace) &&
-                        !equal_without_case(model, "hf");
   std::string result;
   if (!own_host) result = host + "/";
-  if (!is_short) result += name_space + "/";
-  return result + model + ":" + tag;
+  if (!own_host || !equal_without_case(name_space, kDefaultNamespace)) result += name_space + "/";
+  result += model + ":" + tag;
+  if (!starts_like_the_hub(result)) return result;
+  return (own_host ? name_space + "/" : scheme + "://") + result;
 }
 
 std::filesystem::path ModelName::path() const {
@@ -106,8 +111,7 @@ Result<ModelName> parse_model_name(std::string_view text) {
     if (more) name.host = rest;
   }
   const bool scheme_without_host = scheme_end != std::string_view::npos && !more;
-  const bool is_of_the_hub = equal_without_case(text.substr(0, 3), "hf:");  // hf_name.h
-  if (scheme_without_host || is_of_the_hub || !is_valid(name)) {
+  if (scheme_without_host || starts_like_the_hub(text) || !is_valid(name)) {
     return make_error(ErrorCode::kUsage,
                       "\"{}\" is not a model name; write it like smollm2:135m or "
                       "host/namespace/model:tag, or give the path of a GGUF file",

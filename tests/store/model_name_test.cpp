@@ -50,15 +50,20 @@ TEST(ModelName, TagIsLatestWhenLeftOut) {
   EXPECT_EQ(parse_model_name("http://h/n/m")->scheme, "http");
 }
 
-// "hf:latest" is a name of the Hugging Face hub.
-TEST(ModelName, OneCalledHfIsNotShortened) {
-  const auto name = parse_model_name("hf");
-  ASSERT_TRUE(name);
-  EXPECT_EQ(name->text(), "library/hf:latest");
-  const auto again = parse_model_name(name->text());
-  ASSERT_TRUE(again);
-  EXPECT_TRUE(same_model(*again, *name));
+// "hf:latest" and "hf:5000/n/m" read as names of the Hugging Face hub.
+TEST(ModelName, WhatIsCalledHfIsShownAsWhatItIs) {
+  for (const auto& [text, shown] : {std::pair("hf", "library/hf:latest"),
+                                    {"https://hf:5000/n/m:t", "https://hf:5000/n/m:t"},
+                                    {"me/hf:1", "me/hf:1"}}) {
+    const auto name = parse_model_name(text);
+    ASSERT_TRUE(name) << text;
+    EXPECT_EQ(name->text(), shown);
+    const auto again = parse_model_name(name->text());
+    ASSERT_TRUE(again) << shown;
+    EXPECT_TRUE(same_model(*again, *name));
+  }
   EXPECT_FALSE(parse_model_name("hf:latest"));
+  EXPECT_FALSE(parse_model_name("hf:5000/n/m"));
 }
 
 TEST(ModelName, LettersAreKeptAndComparedWithoutCase) {
