@@ -68,6 +68,8 @@ class Backend {
   // The ops until finish() are one step: nobody looks at what they compute before, so a device may
   // hold them back and run them as a whole.
   virtual void begin_step() {}
+  // How often all threads have met so far; a few microseconds each time.
+  [[nodiscard]] virtual uint64_t barriers() const { return 0; }
   // Waits until everything queued is done; the first error since the last call.
   virtual Result<void> finish() { return {}; }
   // Work of the host between two passes, on the threads that run the ops: calls fn(task, thread)

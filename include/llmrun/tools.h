@@ -43,6 +43,7 @@ struct BenchResult {
   double share_of_bandwidth = 0;    // of the machine's measured read bandwidth (decode)
   double gigaops_per_second = 0;    // 2 * parameters * tokens (prompt)
   double share_of_peak = 0;         // of the measured int8 (or f32, for float weights) peak
+  double barriers_per_step = 0;     // how often all threads meet
   std::vector<double> samples;      // tokens per second of each repetition
 };
 struct MachinePeak {

@@ -34,6 +34,7 @@ class CpuBackend final : public Backend {
   void share(int64_t n_tasks, const HostWork& fn) override {
     pool_.parallel_for_indexed(n_tasks, fn);
   }
+  [[nodiscard]] uint64_t barriers() const override { return pool_.shared_jobs(); }
 
  private:
   const TargetTable& table_;

@@ -49,6 +49,7 @@ Json result_json(const BenchResult& result) {
           {"share_of_bandwidth", result.share_of_bandwidth},
           {"gigaops_per_second", result.gigaops_per_second},
           {"share_of_peak", result.share_of_peak},
+          {"barriers_per_step", result.barriers_per_step},
           {"samples", result.samples}};
 }
 

@@ -72,6 +72,20 @@ TEST(Estimate, WhatCannotFitIsAnErrorNotACrash) {
   EXPECT_EQ(session.error().code, ErrorCode::kOutOfMemory);
 }
 
+// A barrier costs microseconds, a layer of a small model a hundred.
+TEST(Bench, ThreadsMeetAtMostSixTimesALayer) {
+  LLMRUN_REAL_MODEL(path, "SmolLM2-135M-Instruct.Q4_1.gguf");
+  constexpr int kLayers = 30;
+  const Model model = must(Model::open(path, {.threads = 2}));
+  BenchOptions options;
+  options.prompt_tokens = {};
+  options.decode_tokens = {8};
+  options.repetitions = 1;
+  const auto results = must(bench(model, options, MachinePeak()));
+  EXPECT_LE(results.at(0).barriers_per_step, 6 * kLayers);
+  EXPECT_GE(results.at(0).barriers_per_step, kLayers);
+}
+
 TEST(Bench, MeasuresWhatItIsAskedFor) {
   const Model model = must(Model::open(tiny_chat_path(), {.threads = 1}));
   BenchOptions options;

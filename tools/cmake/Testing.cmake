@@ -23,7 +23,7 @@ function(llmrun_test name)
     target_link_libraries(${name}_test PRIVATE llmrun_${layer})
   endforeach()
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 300)
+    set(ARG_TIMEOUT 900)  # for hangs: a sanitizer on a busy machine takes ten times as long
   endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS fast)
