@@ -18,6 +18,7 @@ struct Simd {
   static constexpr int kTileTokens = 2;
   static constexpr int kDotRows = 2, kDotTokens = 2;
   static constexpr int kDirectTokens = 1;
+  static constexpr bool kShortLookUp = false;
   static constexpr bool kAnyUnsigned = true;
   typedef uint32_t Words __attribute__((vector_size(32)));  // NOLINT(modernize-use-using)
   typedef int32_t Signed __attribute__((vector_size(32)));  // NOLINT(modernize-use-using)
@@ -75,6 +76,15 @@ struct Simd {
   static Words spread_byte(Words v) {
     return ((v >> (8 * kByte)) & 0xffU) * 0x01010101U;
   }
+  // No borrow leaves a byte, because no byte of v is larger than that of from.
+  static Words subtract_where(Words bits, Words which, Words from, Words v) {
+    const Words set = equal_bytes(bits & which, which);
+    return (set & (from - v)) | (~set & v);
+  }
+  template <int kHalf>
+  static Words spread_half(Words v);  // never called, like look_up_shorts
+  template <int kEntries>
+  static Words look_up_shorts(const uint16_t* table, Words index);
   template <typename Rows>
   __attribute__((always_inline)) static void load_transposed(const Rows& rows, int64_t offset,
                                                              Words* out) {

@@ -21,7 +21,8 @@ struct Ymm {
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 4;  // tokens per register tile of the block product
   static constexpr int kDotRows = 3, kDotTokens = 4;  // register tile of the float product
-  static constexpr int kDirectTokens = 2;             // tokens that need no panel: 1, 2 or 4
+  static constexpr bool kShortLookUp = false;  // tables of 16-bit entries are read in registers
+  static constexpr int kDirectTokens = 2;      // tokens that need no panel: 1, 2 or 4
   using Words = __m256i;
   using Floats = __m256;
 
@@ -63,6 +64,17 @@ struct Ymm {
     const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), v);
   }
+  // from - v in the bytes where the bit of `which` (one in each byte) is set.
+  static Words subtract_where(Words bits, Words which, Words from, Words v) {
+    const Words set = equal_bytes(bit_and(bits, which), which);
+    return _mm256_blendv_epi8(v, _mm256_sub_epi8(from, v), set);
+  }
+  // Where kShortLookUp: table[index] in both halves of each lane; and bytes 2 * kHalf and
+  // 2 * kHalf + 1 of each lane, both twice.
+  template <int kEntries>
+  static Words look_up_shorts(const uint16_t* table, Words index);
+  template <int kHalf>
+  static Words spread_half(Words v);
   // Byte kByte of each lane in all four bytes of the lane.
   template <int kByte>
   static Words spread_byte(Words v) {

@@ -16,6 +16,7 @@ struct Zmm {
   static constexpr int kTileTokens = 8;
   static constexpr int kDotRows = 4, kDotTokens = 4;
   static constexpr int kDirectTokens = 4;
+  static constexpr bool kShortLookUp = true;
   static constexpr bool kAnyUnsigned = true;
   using Words = __m512i;
   using Floats = __m512;
@@ -57,6 +58,27 @@ struct Zmm {
   static Words look_up(const int8_t* table, Words v) {
     const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), v);
+  }
+  template <int kHalf>
+  static Words spread_half(Words v) {
+    constexpr int b = kHalf == 0 ? 0x01010000 : 0x03030202;
+    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_setr_epi32(
+                                      b, b + 0x04040404, b + 0x08080808, b + 0x0c0c0c0c)));
+  }
+  static Words subtract_where(Words bits, Words which, Words from, Words v) {
+    return _mm512_mask_sub_epi8(v, _mm512_test_epi8_mask(bits, which), from, v);
+  }
+  // Registers hold 64 entries in two: from there up a tree of choices by the bits of the index.
+  template <int kEntries>
+  static Words look_up_shorts(const uint16_t* table, Words index) {
+    if constexpr (kEntries == 64) {
+      return _mm512_permutex2var_epi16(load(table), index, load(table + 32));
+    } else {
+      constexpr int kBit = __builtin_ctz(kEntries) - 1;
+      const __mmask32 upper = _mm512_movepi16_mask(_mm512_slli_epi16(index, 15 - kBit));
+      return _mm512_mask_blend_epi16(upper, look_up_shorts<kEntries / 2>(table, index),
+                                     look_up_shorts<kEntries / 2>(table + kEntries / 2, index));
+    }
   }
   template <int kByte>
   static Words spread_byte(Words v) {
