@@ -111,7 +111,9 @@ Result<ModelName> parse_model_name(std::string_view text) {
     if (more) name.host = rest;
   }
   const bool scheme_without_host = scheme_end != std::string_view::npos && !more;
-  if (scheme_without_host || starts_like_the_hub(text) || !is_valid(name)) {
+  // Names of the catalogue are short; its host is a folder of the store, and no registry.
+  const bool is_of_catalogue = equal_without_case(name.host, kCatalogHost);
+  if (scheme_without_host || is_of_catalogue || starts_like_the_hub(text) || !is_valid(name)) {
     return make_error(ErrorCode::kUsage,
                       "\"{}\" is not a model name; write it like smollm2:135m or "
                       "host/namespace/model:tag, or give the path of a GGUF file",

@@ -42,10 +42,13 @@ TEST(LocalStore, NamesOfOtherHostsAreToldApart) {
   const test::TemporaryFolder folder;
   const LocalStore store(folder.path(), "Ollama");
   write_text(store.blob_path(kDigest), "GGUF");
-  for (const char* text : {"tiny:1b", "catalog/library/tiny:1b", "hf.co/User/Tiny-GGUF:Q4_K_M",
-                           "localhost:5000/library/tiny:1b"}) {
+  for (const char* text :
+       {"tiny:1b", "hf.co/User/Tiny-GGUF:Q4_K_M", "localhost:5000/library/tiny:1b"}) {
     ASSERT_TRUE(store.publish(name(text), kDigest, 4)) << text;
   }
+  ModelName of_catalogue = name("tiny:1b");
+  of_catalogue.host = kCatalogHost;
+  ASSERT_TRUE(store.publish(of_catalogue, kDigest, 4));
   const auto manifest = [&](const char* text) { return store.find(name(text)).value().manifest; };
   EXPECT_EQ(manifest("tiny:1b"), store.root() / "manifests/registry.ollama.ai/library/tiny/1b");
   EXPECT_EQ(manifest("localhost:5000/library/tiny"),

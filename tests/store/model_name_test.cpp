@@ -64,6 +64,7 @@ TEST(ModelName, WhatIsCalledHfIsShownAsWhatItIs) {
   }
   EXPECT_FALSE(parse_model_name("hf:latest"));
   EXPECT_FALSE(parse_model_name("hf:5000/n/m"));
+  EXPECT_FALSE(parse_model_name("Catalog/library/m"));  // shown as "m:latest", another model
 }
 
 TEST(ModelName, LettersAreKeptAndComparedWithoutCase) {
