@@ -242,8 +242,8 @@ size_t cache_row_bytes(CacheType type, int64_t dim);
 
 // Where the pages of one sequence lie: token p is number p % kPageTokens of pages[p / kPageTokens].
 struct PageTable {
-  std::span<std::byte* const> k_pages;
-  std::span<std::byte* const> v_pages;
+  std::span<std::byte* const> k_pages;  // null: all its tokens are behind the window,
+  std::span<std::byte* const> v_pages;  // and the page was given back; never read
 };
 
 // Writes rows [first, first + n) of k and v as the tokens at their positions.
