@@ -10,15 +10,13 @@
 
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "base/huge_pages.h"
 #include "base/units.h"
 
 namespace llmrun {
 namespace {
 
 constexpr uint64_t kMapThreshold = 1 << 20;
-// From here on huge pages (2 MiB) are asked for: reading a large cache of keys and values is a
-// quarter faster with them, and so is touching memory for the first time.
-constexpr uint64_t kHugeThreshold = 8 << 20;
 
 tl::unexpected<Error> out_of_memory(uint64_t n_bytes) {
   return make_error(ErrorCode::kOutOfMemory,
@@ -43,9 +41,8 @@ Result<AlignedBuffer> AlignedBuffer::allocate(uint64_t n_bytes, size_t alignment
   if (buffer.mapped_) {
     memory = ::mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return out_of_memory(n_bytes);
-#ifdef MADV_HUGEPAGE
-    if (n_bytes >= kHugeThreshold) (void)::madvise(memory, n_bytes, MADV_HUGEPAGE);
-#endif
+    // A quarter faster for a large cache of keys and values, and for touching it the first time.
+    prefer_huge_pages(memory, n_bytes);
   } else {
     memory = std::aligned_alloc(alignment, *rounded);
     if (memory == nullptr) return out_of_memory(n_bytes);

@@ -10,13 +10,9 @@
 #include <utility>
 
 #include "base/file_io.h"
+#include "base/huge_pages.h"
 
 namespace llmrun {
-namespace {
-
-constexpr size_t kHugeThreshold = size_t{8} << 20;
-
-}  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
   LLMRUN_ASSIGN(const FileDescriptor file, open_regular_file(path));
@@ -28,11 +24,9 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   const auto size = static_cast<size_t>(status.st_size);
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) return system_error("cannot map into memory", path);
-#ifdef MADV_HUGEPAGE
   // Where the file system can, what is not in the page cache yet is then read in huge pages, which
   // stay for the next process too: weights stream from them half as fast again.
-  if (size >= kHugeThreshold) (void)::madvise(address, size, MADV_HUGEPAGE);
-#endif
+  prefer_huge_pages(address, size);
   mapped.data_ = static_cast<const std::byte*>(address);
   mapped.size_ = size;
   return mapped;
