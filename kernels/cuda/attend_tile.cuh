@@ -79,9 +79,9 @@ __device__ __forceinline__ Running begin_softmax(const AttentionParams& p, int64
 
 // Rows first.. of (token, head of the group) pairs, tokens outermost.
 struct Queries {
-  int64_t first, n, group, kv_head;
-  __device__ int64_t token(int row) const { return (first + row) / group; }
-  __device__ int64_t head(int row) const { return kv_head * group + (first + row) % group; }
+  int first, n, group, kv_head;
+  __device__ int token(int row) const { return (first + row) / group; }
+  __device__ int head(int row) const { return kv_head * group + (first + row) % group; }
 };
 
 // What a block has in shared memory. A row beyond those of the block sees no key.
@@ -146,10 +146,26 @@ struct Scratch {
   }
 };
 
-// The elements of an mma's result that a thread has: rows first_row() and 8 further, columns 2 t
-// and 2 t + 1.
 __device__ __forceinline__ int lane_group() { return static_cast<int>(threadIdx.x % 32) / 4; }
 __device__ __forceinline__ int lane_in_group() { return static_cast<int>(threadIdx.x % 4); }
+
+// What a thread has of a matrix of kTiles * 16 rows and 64 columns that the results of mma make up:
+// a warp has 16 columns, as two results side by side. fn(m, j, i, row, column) for element i of
+// result j of tile m.
+template <int kTiles, typename Fn>
+__device__ __forceinline__ void each_element(const Fn& fn) {
+  const int column0 = static_cast<int>(threadIdx.x / 32) * 16 + 2 * lane_in_group();
+  LLMRUN_UNROLL
+  for (int m = 0; m < kTiles; ++m) {
+    LLMRUN_UNROLL
+    for (int j = 0; j < 2; ++j) {
+      LLMRUN_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        fn(m, j, i, m * kRowTile + lane_group() + i / 2 * 8, column0 + 8 * j + i % 2);
+      }
+    }
+  }
+}
 
 // ---- one tile ----------------------------------------------------------------------------------
 
@@ -245,16 +261,10 @@ __device__ __forceinline__ void score_tile(const AttendParams& p, const AttendPl
     }
     __syncthreads();
   }
-  for (int m = 0; m < kTiles; ++m) {
-    for (int j = 0; j < 2; ++j) {
-      for (int i = 0; i < 4; ++i) {
-        const int row = m * kRowTile + lane_group() + i / 2 * 8;
-        const int key = key0 + 8 * j + 2 * lane_in_group() + i % 2;
-        s.scores[row * kScoreStride + key] =
-            masked_score(p, queries, s, row, first_key + key, sums[m][j][i]);
-      }
-    }
-  }
+  each_element<kTiles>([&](int m, int j, int i, int row, int key) {
+    s.scores[row * kScoreStride + key] =
+        masked_score(p, queries, s, row, first_key + key, sums[m][j][i]);
+  });
   __syncthreads();
 }
 
@@ -286,28 +296,19 @@ __device__ __forceinline__ void weigh_tile(const Scratch<kRows>& s) {
   __syncthreads();
 }
 
-// The outputs of a block's rows: of each chunk of 64 dims a warp has 16, as results of two mma.
+// The outputs of a block's rows, in chunks of 64 dims.
 template <int kTiles, int kChunks>
 struct Outputs {
   float v[kTiles][kChunks][2][4] = {};
 
-  // fn(row, dim, value) for each that this thread has.
-  template <typename Fn>
-  __device__ __forceinline__ void each(const Fn& fn) {
-    const int dim0 = static_cast<int>(threadIdx.x / 32) * 16 + 2 * lane_in_group();
+  // fn(row, dim, value, the others' value) for each that this thread has.
+  template <typename Fn, typename... Others>
+  __device__ __forceinline__ void each(const Fn& fn, const Others&... others) {
     LLMRUN_UNROLL
-    for (int m = 0; m < kTiles; ++m) {
-      LLMRUN_UNROLL
-      for (int c = 0; c < kChunks; ++c) {
-        LLMRUN_UNROLL
-        for (int j = 0; j < 2; ++j) {
-          LLMRUN_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            fn(m * kRowTile + lane_group() + i / 2 * 8, c * kChunk + dim0 + 8 * j + i % 2,
-               v[m][c][j][i]);
-          }
-        }
-      }
+    for (int c = 0; c < kChunks; ++c) {
+      each_element<kTiles>([&](int m, int j, int i, int row, int column) {
+        fn(row, c * kChunk + column, v[m][c][j][i], others.v[m][c][j][i]...);
+      });
     }
   }
 };

@@ -71,20 +71,8 @@ __device__ __forceinline__ void attend_whole(const AttendParams& p, const Attend
       s.merging[row] = merge(s.totals[row], s.largest[row], s.sums[row]);
     }
     __syncthreads();
-    LLMRUN_UNROLL
-    for (int m = 0; m < kTiles; ++m) {
-      LLMRUN_UNROLL
-      for (int c = 0; c < kChunks; ++c) {
-        LLMRUN_UNROLL
-        for (int j = 0; j < 2; ++j) {
-          LLMRUN_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            const MergeFactors factors = s.merging[m * kRowTile + lane_group() + i / 2 * 8];
-            total.v[m][c][j][i] = merged(factors, total.v[m][c][j][i], part.v[m][c][j][i]);
-          }
-        }
-      }
-    }
+    total.each([&](int r, int, float& sum, float more) { sum = merged(s.merging[r], sum, more); },
+               part);
   }
   total.each([&](int row, int dim, float value) {
     if (row >= queries.n || dim >= p.op.v_dim) return;
@@ -99,18 +87,17 @@ __global__ void __launch_bounds__(kAttendThreads, 2) attend(AttendParams p) {
   constexpr int kRows = kTiles * kRowTile;
   const AttendPlace place = p.places[blockIdx.z / p.n_segments];
   Queries queries{};
-  queries.group = p.op.n_heads / p.op.n_kv_heads;
-  queries.kv_head = blockIdx.y;
-  queries.first = static_cast<int64_t>(blockIdx.x) * kRows;
-  queries.n = min(static_cast<int64_t>(kRows), place.n_tokens * queries.group - queries.first);
+  queries.group = static_cast<int>(p.op.n_heads / p.op.n_kv_heads);
+  queries.kv_head = static_cast<int>(blockIdx.y);
+  queries.first = static_cast<int>(blockIdx.x) * kRows;
+  queries.n = min(kRows, static_cast<int>(place.n_tokens) * queries.group - queries.first);
   const int64_t part = blockIdx.z % p.n_segments;
   const int64_t segment = place.first_segment + p.segment0 + part;
   // The whole block leaves.
   if (queries.n <= 0 || (p.partials != nullptr && segment > place.last_segment)) return;
   const Scratch<kRows> s(p.op.k_dim);
   s.load(p, place, queries);
-  const int last_row = static_cast<int>(queries.n) - 1;
-  const KeyRange keys{s.ranges[0].first, s.ranges[last_row].last};
+  const KeyRange keys{s.ranges[0].first, s.ranges[queries.n - 1].last};
   if (p.partials == nullptr) {
     attend_whole<kTiles, kChunks>(p, place, queries, s, keys);
     return;
@@ -235,7 +222,8 @@ void set_segments(const AttentionParams& op, AttendPlace& place) {
 
 cudaError_t launch_attention(const AttendCall& call, Queue& queue) {
   if (call.op.n_kv_heads < 1 || call.op.n_heads % call.op.n_kv_heads != 0 ||
-      call.op.k_dim > kMaxKeyDim) {
+      call.op.k_dim > kMaxKeyDim ||
+      call.max_tokens * (call.op.n_heads / call.op.n_kv_heads) > INT32_MAX) {
     return cudaErrorInvalidValue;
   }
   AttendParams p{call.op, call.places, nullptr, nullptr, call.n_tokens, 0, 1};
