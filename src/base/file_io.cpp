@@ -21,8 +21,6 @@
 namespace llmrun {
 namespace {
 
-constexpr size_t kPiece = size_t{2} << 20;
-
 std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -151,30 +149,22 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
       temporary_(std::exchange(other.temporary_, std::string())),
       file_(std::move(other.file_)),
-      pending_(std::move(other.pending_)) {}
+      pieces_(std::move(other.pieces_)) {}
 
 AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
-  if (!pending_.empty()) {
-    const size_t n = std::min(bytes.size(), kPiece - pending_.size());
-    pending_.insert(pending_.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(n));
-    bytes = bytes.subspan(n);
-    if (pending_.size() < kPiece) return {};
-    LLMRUN_TRY(flush());
-  }
-  const size_t whole = bytes.size() / kPiece * kPiece;
-  LLMRUN_TRY(write_all(file_, bytes.first(whole), path_));
-  pending_.assign(bytes.begin() + static_cast<ptrdiff_t>(whole), bytes.end());
-  return {};
+  return pieces_.add(bytes, [this](uint64_t, std::span<const std::byte> piece) {
+    return write_all(file_, piece, path_);
+  });
 }
 
 Result<void> AtomicFile::flush() {
-  LLMRUN_TRY(write_all(file_, pending_, path_));
-  pending_.clear();
-  return {};
+  return pieces_.flush([this](uint64_t, std::span<const std::byte> piece) {
+    return write_all(file_, piece, path_);
+  });
 }
 
 Result<void> AtomicFile::commit() {

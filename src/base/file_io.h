@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/error.h"
+#include "base/piece_buffer.h"
 
 namespace llmrun {
 
@@ -50,8 +50,7 @@ Result<void> write_all(const FileDescriptor& file, std::span<const std::byte> by
 
 // A file that appears under its name only at commit(): written beside it, synced, renamed.
 // Without commit() the unfinished file is removed.
-// Written in pieces of 2 MiB: page caches then hold a large file in huge pages, which the next
-// program to map it reads faster from.
+// Written in the pieces of PieceBuffer.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path, unsigned permissions = 0644);
@@ -75,7 +74,7 @@ class AtomicFile {
   std::string path_;
   std::string temporary_;  // empty once renamed or moved away
   FileDescriptor file_;
-  std::vector<std::byte> pending_;  // not written yet, less than a piece
+  PieceBuffer pieces_;
 };
 
 Result<void> write_file_atomic(const std::string& path, std::string_view text,

@@ -208,12 +208,20 @@ class Download {
     uint64_t total = 0;
     for (const FilePart& part : parts) total += part.size;
     Progress progress(request_.name + " again", total);
-    PartTransfer transfer(client_, source_, parts,
-                          [&](uint64_t offset, std::span<const std::byte> bytes) -> Result<void> {
-                            if (is_same_at(partial_.file(), offset, bytes)) return {};
-                            differences.add(offset, bytes.size());
-                            return write_at(partial_.file(), offset, bytes, partial_.path());
-                          });
+    const auto compare = [&](uint64_t offset, std::span<const std::byte> bytes) -> Result<void> {
+      while (!bytes.empty()) {
+        const auto grain =
+            bytes.first(std::min<uint64_t>(bytes.size(), kRepairGrain - offset % kRepairGrain));
+        if (!is_same_at(partial_.file(), offset, grain)) {
+          differences.add(offset, grain.size());
+          LLMRUN_TRY(write_at(partial_.file(), offset, grain, partial_.path()));
+        }
+        offset += grain.size();
+        bytes = bytes.subspan(grain.size());
+      }
+      return {};
+    };
+    PartTransfer transfer(client_, source_, parts, compare);
     const auto result = transfer.run([&] { progress.update(transfer.total_completed()); });
     report_.received += transfer.received();
     if (result) progress.finish();

@@ -73,6 +73,8 @@ struct HttpRequest {
   // Sees the head of a 2xx answer before its first byte; an error ends the exchange.
   std::function<Result<void>(const HttpResponse&)> on_head = {};
   std::function<bool()> cancelled = {};  // beside that of HttpOptions
+  // At least about once a second, also while nothing comes; an error ends the exchange.
+  std::function<Result<void>()> tick = {};
   bool follow_redirects = true;
 };
 

@@ -169,7 +169,11 @@ size_t on_send(char* data, size_t size, size_t count, void* user) {
 }
 
 int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return static_cast<Transfer*>(user)->is_cancelled() ? 1 : 0;
+  auto& transfer = *static_cast<Transfer*>(user);
+  if (transfer.is_cancelled()) return 1;
+  if (!transfer.request.tick) return 0;
+  auto result = transfer.request.tick();
+  return result || transfer.stop(std::move(result.error())) ? 0 : 1;
 }
 
 struct HeaderList {

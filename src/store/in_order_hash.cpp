@@ -13,7 +13,7 @@
 namespace llmrun::store {
 namespace {
 
-constexpr size_t kBufferBytes = size_t{1} << 20;
+constexpr size_t kBufferBytes = size_t{256} << 10;  // stays in the L2 cache between copy and hash
 constexpr auto kPoll = std::chrono::milliseconds(2);
 
 }  // namespace

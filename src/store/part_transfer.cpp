@@ -11,7 +11,15 @@
 namespace llmrun::store {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr auto kTick = std::chrono::milliseconds(100);
+// More connections help while each of them is slow. From here on they only contend for the file and
+// take time from the hash, and parts that arrive one after another are hashed while still in cache.
+constexpr uint64_t kEnoughPerTick = 30'000'000;
+// What came over a slow or stalled connection does not wait for its piece to become whole: it shows
+// in the progress, and a kill does not lose it.
+constexpr auto kLongestWait = std::chrono::milliseconds(200);
 
 struct ContentRange {
   uint64_t first = 0;
@@ -59,6 +67,7 @@ PartTransfer::PartTransfer(const HttpClient& client, const TransferSource& sourc
     mine->offset = part.offset;
     mine->size = part.size;
     mine->completed = part.completed;
+    mine->arrived = PieceBuffer(part.offset + part.completed);
     parts_.push_back(std::move(mine));
   }
 }
@@ -92,10 +101,11 @@ Result<void> PartTransfer::run(const std::function<void()>& tick) {
   const int n_workers = static_cast<int>(std::clamp<std::ptrdiff_t>(
       std::min<std::ptrdiff_t>(n_missing, source_.connections), n_missing > 0 ? 1 : 0, 64));
   n_working_ = n_workers;
+  n_admitted_ = 1;
   {
     std::vector<std::jthread> workers;
     workers.reserve(static_cast<size_t>(n_workers));
-    for (int i = 0; i < n_workers; ++i) workers.emplace_back([this, i] { work(i == 0); });
+    for (int i = 0; i < n_workers; ++i) workers.emplace_back([this, i] { work(i); });
     wait_for_workers(tick);
   }
   if (error_) return tl::unexpected<Error>(*error_);
@@ -106,18 +116,27 @@ Result<void> PartTransfer::run(const std::function<void()>& tick) {
 void PartTransfer::wait_for_workers(const std::function<void()>& tick) {
   std::unique_lock lock(mutex_);
   while (n_working_ > 0) {
+    const uint64_t before = received_;
     changed_.wait_for(lock, kTick, [&] { return n_working_ == 0; });
+    if (received_ - before < kEnoughPerTick) {
+      n_admitted_ = std::min(2 * n_admitted_, source_.connections);
+      changed_.notify_all();
+    }
     lock.unlock();
     tick();
     lock.lock();
   }
 }
 
-// The first worker finds out whether the server knows ranges; the others wait for that.
-void PartTransfer::work(bool is_first) {
-  if (!is_first) {
+// The first worker finds out whether the server knows ranges; the others wait for that, and until
+// they are needed.
+void PartTransfer::work(int index) {
+  if (index > 0) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return mode_ != Mode::kUnknown || stop_; });
+    changed_.wait(lock, [&] {
+      return stop_ || next_ == parts_.size() || mode_ == Mode::kWhole ||
+             (mode_ == Mode::kRanges && index < n_admitted_);
+    });
   }
   while (!stop_ && mode_ != Mode::kWhole) {
     Part* const part = next_part();
@@ -134,6 +153,7 @@ PartTransfer::Part* PartTransfer::next_part() {
   const std::lock_guard lock(mutex_);
   while (next_ < parts_.size()) {
     Part* const part = parts_[next_++].get();
+    if (next_ == parts_.size()) changed_.notify_all();
     if (!part->is_complete()) return part;
   }
   return nullptr;
@@ -167,6 +187,7 @@ Result<void> PartTransfer::fetch_part(Part& part) {
     }
     LLMRUN_TRY(back_off.wait(outcome, [this] { return stop_.load(); }));
   }
+  part.arrived = PieceBuffer(part.arrived.end());  // its memory is for the next part
   return {};
 }
 
@@ -186,7 +207,10 @@ HttpOutcome PartTransfer::fetch_range(Part& part) {
   request.range = {part.offset + part.completed, part.offset + part.size - 1};
   request.on_head = [&](const HttpResponse& head) { return check_range(head, part); };
   request.sink = [&](std::span<const std::byte> bytes) { return store_in(part, bytes); };
+  request.tick = [&] { return store_if_waiting(part); };
   HttpOutcome outcome = client_.try_once(request);
+  if (auto stored = store_rest(part); !stored)
+    return {tl::unexpected<Error>(stored.error()), false};
   if (is_direct && outcome.response && outcome.response->status >= 400 && !outcome.is_transient) {
     // The address was signed and has expired: ask the source for a new one.
     const std::lock_guard lock(mutex_);
@@ -228,13 +252,29 @@ Result<void> PartTransfer::check_range(const HttpResponse& head, const Part& par
 }
 
 Result<void> PartTransfer::store_in(Part& part, std::span<const std::byte> bytes) {
-  if (bytes.size() > part.size - part.completed) {
+  const uint64_t end = part.offset + part.size;
+  if (bytes.size() > end - part.arrived.end()) {
     return make_error(ErrorCode::kNetwork, "the server sent more bytes than it was asked for");
   }
-  LLMRUN_TRY(store_(part.offset + part.completed, bytes));
-  part.completed += bytes.size();
   received_ += bytes.size();
-  return {};
+  LLMRUN_TRY(part.arrived.add(bytes, writer_of(part)));
+  return part.arrived.end() == end ? store_rest(part) : store_if_waiting(part);
+}
+
+Result<void> PartTransfer::store_if_waiting(Part& part) {
+  if (Clock::now() - part.stored_at < kLongestWait) return {};
+  return store_rest(part);
+}
+
+Result<void> PartTransfer::store_rest(Part& part) { return part.arrived.flush(writer_of(part)); }
+
+PartTransfer::Store PartTransfer::writer_of(Part& part) {
+  return [this, &part](uint64_t offset, std::span<const std::byte> bytes) -> Result<void> {
+    LLMRUN_TRY(store_(offset, bytes));
+    part.completed = offset + bytes.size() - part.offset;
+    part.stored_at = Clock::now();
+    return {};
+  };
 }
 
 // Every try begins at the first byte; what is here already is passed over.
@@ -276,15 +316,24 @@ HttpOutcome PartTransfer::fetch_stream() {
     position += bytes.size();
     return {};
   };
-  return client_.try_once(request);
+  request.tick = [&]() -> Result<void> {
+    for (const auto& part : parts_) LLMRUN_TRY(store_if_waiting(*part));
+    return {};
+  };
+  HttpOutcome outcome = client_.try_once(request);
+  for (const auto& part : parts_) {
+    if (auto stored = store_rest(*part); !stored)
+      return {tl::unexpected<Error>(stored.error()), false};
+  }
+  return outcome;
 }
 
 Result<void> PartTransfer::store_stream(uint64_t position, std::span<const std::byte> bytes) {
   for (const auto& part : parts_) {
-    const uint64_t wanted = part->offset + part->completed;
+    const uint64_t wanted = part->arrived.end();
     const uint64_t part_end = part->offset + part->size;
     const uint64_t end = std::min(position + bytes.size(), part_end);
-    if (part->is_complete() || wanted < position || wanted >= end) continue;
+    if (wanted < position || wanted >= end) continue;
     LLMRUN_TRY(store_in(*part, bytes.subspan(wanted - position, end - wanted)));
   }
   return {};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/piece_buffer.h"
 #include "store/http_client.h"
 #include "store/partial_file.h"
 
@@ -50,17 +52,22 @@ class PartTransfer {
   struct Part {
     uint64_t offset = 0;
     uint64_t size = 0;
-    std::atomic<uint64_t> completed = 0;
+    std::atomic<uint64_t> completed = 0;  // stored
+    PieceBuffer arrived;                  // and what is not stored yet; its worker's alone
+    std::chrono::steady_clock::time_point stored_at;
     [[nodiscard]] bool is_complete() const { return completed == size; }
   };
 
-  void work(bool is_first);
+  void work(int index);
   Part* next_part();
   Result<void> fetch_part(Part& part);
   HttpOutcome fetch_range(Part& part);
   HttpRequest make_request();
   Result<void> check_range(const HttpResponse& head, const Part& part);
   Result<void> store_in(Part& part, std::span<const std::byte> bytes);
+  Result<void> store_if_waiting(Part& part);
+  Result<void> store_rest(Part& part);
+  Store writer_of(Part& part);  // stores a piece and counts it
   Result<void> fetch_whole(const std::function<void()>& tick);
   HttpOutcome fetch_stream();
   Result<void> store_stream(uint64_t position, std::span<const std::byte> bytes);
@@ -80,6 +87,7 @@ class PartTransfer {
   std::condition_variable changed_;
   size_t next_ = 0;  // first part that no worker took yet
   int n_working_ = 0;
+  int n_admitted_ = 1;      // so many workers may begin
   std::string direct_url_;  // where the source redirected to, on another host; empty: not known
   std::optional<Error> error_;
 };

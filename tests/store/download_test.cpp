@@ -155,7 +155,7 @@ TEST_F(DownloadTest, KilledAndContinued) {
                             .target = target_});
     _exit(0);
   }
-  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+  std::this_thread::sleep_for(std::chrono::milliseconds(4000));
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   EXPECT_FALSE(fs::exists(target_));
