@@ -68,6 +68,10 @@ class CudaBackend final : public Backend {
     return ops_.reserve(scratch_bytes(max_tokens, max_width));
   }
   Ops& ops() override { return ops_; }
+  [[nodiscard]] size_t find_best_bytes(int64_t n, int64_t width) const override {
+    return cuda::find_best_bytes(n, width);
+  }
+  void find_best(const FindBestParams& params) override { ops_.find_best(params); }
 
   void begin_step() override {
     cudaSetDevice(index_);  // which every thread has to say

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/queue.h"
+#include "kernels/find_best.h"
 #include "kernels/ops.h"
 
 namespace llmrun::kernels::cuda {
@@ -146,5 +147,10 @@ void set_segments(const AttentionParams& op, AttendPlace& place);
 cudaError_t launch_causal_conv(const CausalConvParams& params, Queue& queue);
 cudaError_t launch_state_space(const StateSpaceParams& params, Queue& queue);
 cudaError_t launch_delta_rule(const DeltaRuleParams& params, Queue& queue);
+
+// ---- best.cu -----------------------------------------------------------------------------------
+
+// params.named is not used: `named` holds it on the device.
+cudaError_t launch_find_best(const FindBestParams& params, const int32_t* named, Queue& queue);
 
 }  // namespace llmrun::kernels::cuda

@@ -266,6 +266,13 @@ void CudaOps::delta_rule(const DeltaRuleParams& params) {
 
 // ---- the host's part ---------------------------------------------------------------------------
 
+void CudaOps::find_best(const FindBestParams& params) {
+  const int32_t* const named = upload(params.named.data(), params.named.size());
+  if (named != nullptr || params.named.empty()) {
+    check(launch_find_best(params, named, queue_), "find_best");
+  }
+}
+
 const float* CudaOps::send(std::span<const float> values) {
   return upload(values.data(), values.size());
 }

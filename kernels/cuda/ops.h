@@ -40,6 +40,7 @@ class CudaOps final : public Ops {
   void state_space(const StateSpaceParams& params) override;
   void delta_rule(const DeltaRuleParams& params) override;
   const float* send(std::span<const float> values) override;
+  void find_best(const FindBestParams& params);
 
  private:
   // Null (and an error is remembered) when there is no memory.

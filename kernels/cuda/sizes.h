@@ -51,6 +51,18 @@ constexpr size_t scratch_bytes(int64_t max_tokens, int64_t max_width) {
                   static_cast<size_t>(floats) * sizeof(float));
 }
 
+// The best of a row are found in rounds: of every kSortKeys keys of 8 bytes some are kept, at most
+// kMostKept. What one round keeps is what the next one reads, so there are two buffers.
+inline constexpr int64_t kSortKeys = 4096;
+inline constexpr int64_t kMostKept = 512;
+constexpr int64_t kept_keys(int64_t n_keys, int64_t n_best) {
+  return (n_keys + kSortKeys - 1) / kSortKeys * n_best;
+}
+constexpr size_t find_best_bytes(int64_t n_rows, int64_t width) {
+  const int64_t first = kept_keys(width, kMostKept);
+  return static_cast<size_t>(n_rows * (first + kept_keys(first, kMostKept))) * sizeof(uint64_t);
+}
+
 // A step that repeats is kept as a graph; the bytes of one are an assumption on the safe side.
 inline constexpr size_t kMaxGraphs = 8;
 inline constexpr size_t kGraphBytes = size_t{4} << 20;

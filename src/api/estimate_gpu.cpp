@@ -58,6 +58,11 @@ runtime::ModelNeed need_of(const gguf::File& file, const runtime::ModelSpec& spe
   });
   need.output.weight_bytes += bytes_of(plan, "weights (converted)");
   need.activation_bytes = bytes_of(plan, "activations");
+  const uint64_t logits = bytes_of(plan, "logits");  // the card has them too, and finds the best
+  if (logits > 0) {
+    const int64_t n_rows = static_cast<int64_t>(logits / sizeof(float)) / spec.n_vocab;
+    need.activation_bytes += logits + kernels::cuda::find_best_bytes(n_rows, spec.n_vocab);
+  }
   if (plan.layer_cache_bytes.empty()) {
     need.activation_bytes += bytes_of(plan, "KV cache") + bytes_of(plan, "recurrent state");
   }

@@ -10,6 +10,7 @@ namespace llmrun::engine {
 Scheduler::Scheduler(runtime::Context& context, int64_t n_vocab)
     : context_(context),
       cache_(context),
+      finds_best_(context.backend().find_best_bytes(1, n_vocab) > 0),
       drawing_(static_cast<size_t>(context.backend().threads()), sampling::Workspace(n_vocab)) {}
 
 void Scheduler::add(Sequence& sequence) {
@@ -130,6 +131,10 @@ void Scheduler::add_chunk(Sequence& sequence, int64_t n_tokens) {
   const bool is_last = n == pending.size();
   batch_.chunks.push_back({sequence.lease().sequence, pending.first(n),
                            is_last ? runtime::WantedLogits::kLast : runtime::WantedLogits::kNone});
+  if (is_last && finds_best_) {
+    const sampling::Needs needs = sequence.needs();
+    batch_.chunks.back().best = {needs.n_best, needs.named};
+  }
   in_batch_.push_back(&sequence);
 }
 
@@ -175,7 +180,8 @@ void Scheduler::accept(const runtime::Logits& logits) {
   }
   const auto n_rows = std::min(logits.n_rows, static_cast<int64_t>(draw_.size()));
   context_.backend().share(n_rows, [&](int64_t row, int thread) {
-    draw_[static_cast<size_t>(row)]->draw(logits.row(row), drawing_[static_cast<size_t>(thread)]);
+    draw_[static_cast<size_t>(row)]->draw(logits.row_ids(row), logits.row(row),
+                                          drawing_[static_cast<size_t>(thread)]);
   });
   for (int64_t row = 0; row < n_rows; ++row) draw_[static_cast<size_t>(row)]->accept();
   for (size_t i = running_.size(); i-- > 0;) {

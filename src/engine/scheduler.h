@@ -53,6 +53,7 @@ class Scheduler {
 
   runtime::Context& context_;
   PrefixCache cache_;
+  bool finds_best_;  // the backend gives the logits that a draw looks at, if it is asked
   std::vector<sampling::Workspace> drawing_;  // one for each thread
   PrefixStore* store_ = nullptr;
   std::deque<Sequence*> waiting_;    // have no pages, in the order they came

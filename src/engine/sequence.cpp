@@ -159,12 +159,18 @@ void Sequence::shift() {
   generation_.usage.dropped += static_cast<int64_t>(n_drop);
 }
 
-void Sequence::draw(std::span<const float> logits, sampling::Workspace& memory) {
+sampling::Needs Sequence::needs() {
+  return request_.options.hash_logits ? sampling::Needs{} : chain_.needs(tokens_);
+}
+
+void Sequence::draw(std::span<const TokenId> ids, std::span<const float> logits,
+                    sampling::Workspace& memory) {
   if (request_.options.hash_logits) {
     auto& hashes = generation_.logits_hashes;
     hashes.push_back(fast_hash(std::as_bytes(logits), hashes.empty() ? 0 : hashes.back()));
   }
-  drawn_ = chain_.next(logits, tokens_, memory);
+  drawn_ = ids.empty() ? chain_.next(logits, tokens_, memory)
+                       : chain_.next(ids, logits, tokens_, memory);
 }
 
 void Sequence::accept() {

@@ -84,8 +84,12 @@ class Sequence {
   // The first n pending tokens have been run.
   void advance(size_t n) { n_run_ += n; }
 
-  // Draws the next token. Sequences may draw at the same time, each in a memory of its own.
-  void draw(std::span<const float> logits, sampling::Workspace& memory);
+  // The logits that the next draw looks at.
+  [[nodiscard]] sampling::Needs needs();
+  // Draws the next token from the logits of the tokens `ids`, or of all when there are none.
+  // Sequences may draw at the same time, each in a memory of its own.
+  void draw(std::span<const TokenId> ids, std::span<const float> logits,
+            sampling::Workspace& memory);
   // Takes what was drawn: tells its text, and sees whether the answer ends here.
   void accept();
   // The context is full, and the request wants its oldest tokens dropped: shift() does so, once

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/fast_hash.h"
+#include "runtime/best_logits.h"
 
 namespace llmrun::runtime {
 namespace {
@@ -302,6 +303,14 @@ Result<Logits> ContextImpl::forward(const Batch& batch) {
   }
   LLMRUN_ASSIGN(const int64_t n_logits, lay_out(batch));
   const int64_t n_vocab = model_.spec.n_vocab;
+  const BestRows best = best_rows(batch, model_.spec, *model_.backend);
+  if (best.n_best > 0) {
+    Logits logits;
+    LLMRUN_TRY(run(batch, {}, [&](Pass& pass) {
+      logits = run_best(pass, *model_.backend, batch, best, n_logits, output());
+    }));
+    return logits;
+  }
   LLMRUN_TRY(run(batch, {}, [&](Pass& pass) {
     run_forward(pass, {output(), n_logits, n_vocab, n_vocab});
   }));

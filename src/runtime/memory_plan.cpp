@@ -6,6 +6,7 @@
 
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "runtime/best_logits.h"
 #include "runtime/context_plan.h"
 
 namespace llmrun::runtime {
@@ -146,7 +147,7 @@ Result<void> plan_pages(const ModelSpec& spec, ContextPlan& plan) {
 
 // What one pass takes and gives: runs it on arenas that only measure.
 void measure_pass(const ModelSpec& spec, const Weights& weights, const PositionTables& tables,
-                  ContextPlan& plan) {
+                  const kernels::Backend& backend, ContextPlan& plan) {
   const ContextOptions& options = plan.options;
   NullOps ops;
   Arena arena, host;
@@ -171,6 +172,7 @@ void measure_pass(const ModelSpec& spec, const Weights& weights, const PositionT
   if (options.pooling) {
     run_pooled(pass, *options.pooling, output);
   } else {
+    best_memory(pass, backend, plan.output_rows);
     run_forward(pass, output);
   }
   plan.arena_bytes = arena.peak();
@@ -236,7 +238,7 @@ Result<ContextPlan> plan_context(const ModelSpec& spec, const Weights& weights,
   LLMRUN_ASSIGN(plan.options, resolve(spec, wanted));
   LLMRUN_TRY(plan_pages(spec, plan));
   LLMRUN_TRY(plan_state(spec, plan));
-  measure_pass(spec, weights, tables, plan);
+  measure_pass(spec, weights, tables, backend, plan);
   measure_products(spec, plan);
   plan.max_width = std::max(plan.max_width, weights.adapters().max_rank());
   plan.workspace_bytes = backend.workspace_bytes(plan.max_rows, plan.max_width);

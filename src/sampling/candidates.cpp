@@ -96,7 +96,36 @@ std::span<const float> Candidates::block_of(size_t block) const {
   return {(is_changed_[block] ? changed_.data() : logits_.data()) + first, n};
 }
 
+void Candidates::assign(std::span<const TokenId> ids, std::span<const float> logits) {
+  size_ = std::min({ids.size(), logits.size(), items_.size()});
+  for (size_t i = 0; i < size_; ++i) items_[i] = {ids[i], logits[i]};
+  const auto end = items_.begin() + static_cast<ptrdiff_t>(size_);
+  std::sort(items_.begin(), end,
+            [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+  const auto last = std::unique(
+      items_.begin(), end, [](const Candidate& a, const Candidate& b) { return a.id == b.id; });
+  size_ = static_cast<size_t>(last - items_.begin());
+  sorted_ = 0;
+  is_list_ = true;
+}
+
+// Of a list by id; size_ when it is not there.
+size_t Candidates::place_in_list(TokenId id) const {
+  const auto end = items_.begin() + static_cast<ptrdiff_t>(size_);
+  const auto at = std::lower_bound(items_.begin(), end, id,
+                                   [](const Candidate& a, TokenId b) { return a.id < b; });
+  return static_cast<size_t>((at != end && at->id == id ? at : end) - items_.begin());
+}
+
+bool Candidates::has(TokenId id) const {
+  return is_list_ ? place_in_list(id) < size_ : id >= 0 && static_cast<size_t>(id) < size_;
+}
+
 void Candidates::change(TokenId id, float logit) {
+  if (is_list_) {
+    items_[place_in_list(id)].logit = logit;
+    return;
+  }
   const size_t block = static_cast<size_t>(id) / kBlock;
   if (!is_changed_[block]) {
     const auto original = block_of(block);
@@ -109,11 +138,19 @@ void Candidates::change(TokenId id, float logit) {
 }
 
 float Candidates::logit_of(TokenId id) const {
+  if (is_list_) return items_[place_in_list(id)].logit;
   const auto at = static_cast<size_t>(id);
   return block_of(at / kBlock)[at % kBlock];
 }
 
 Candidates::Condition Candidates::condition() const {
+  if (is_list_) {
+    const auto all = std::span(items_).first(size_);
+    if (!std::all_of(all.begin(), all.end(),
+                     [](const Candidate& c) { return c.logit < kInfinity; }))
+      return Condition::kNoNumber;
+    return size_ == 0 || top().logit == -kInfinity ? Condition::kNonePossible : Condition::kGood;
+  }
   const auto top = std::max_element(block_tops_.begin(), block_tops_.end());
   if (top == block_tops_.end() || *top == -kInfinity) return Condition::kNonePossible;
   return *top == kInfinity ? Condition::kNoNumber : Condition::kGood;

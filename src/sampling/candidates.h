@@ -25,10 +25,13 @@ class Candidates {
 
   // All tokens. The logits must stay where they are until the next call; they are not written to.
   void assign(std::span<const float> logits);
+  // Some tokens of a larger vocabulary: these, in any order, each as often as they come.
+  void assign(std::span<const TokenId> ids, std::span<const float> logits);
   // What the stages rely on: no NaN, no +inf, and at least one token that is possible.
   enum class Condition : uint8_t { kGood, kNoNumber, kNonePossible };
   [[nodiscard]] Condition condition() const;
-  // Of a token of the vocabulary, before any stage cut or sorted.
+  // Whether the token is a candidate, and its logit, before any stage cut or sorted.
+  [[nodiscard]] bool has(TokenId id) const;
   [[nodiscard]] float logit_of(TokenId id) const;
   void change(TokenId id, float logit);
 
@@ -72,6 +75,7 @@ class Candidates {
   std::span<double> scratch() { return {scratch_.data(), size_}; }
 
  private:
+  [[nodiscard]] size_t place_in_list(TokenId id) const;
   [[nodiscard]] std::span<const float> block_of(size_t block) const;
   void make_list();
   void list_at_least(float limit);

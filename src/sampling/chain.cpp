@@ -17,6 +17,9 @@ constexpr const Stage* kStages[] = {
 #undef LLMRUN_SAMPLER
 };
 
+// A chain that may change the logits of more tokens (repeated ones counted) looks at all.
+constexpr size_t kMostTouched = 1024;
+
 bool runs(const Stage& stage, const SamplingOptions& options) {
   if (!stage.is_active(options)) return false;
   if (stage.phase == Phase::kLogits) return true;
@@ -80,8 +83,34 @@ Result<TokenId> Chain::next(std::span<const float> logits, std::span<const Token
     return make_error(ErrorCode::kInternal, "The chain was made for {} tokens and got {} logits.",
                       memory.counts.size(), logits.size());
   }
+  memory.candidates.assign(logits);
+  return draw(history, memory);
+}
+
+Result<TokenId> Chain::next(std::span<const TokenId> ids, std::span<const float> logits,
+                            std::span<const TokenId> history, Workspace& memory) {
+  memory.candidates.assign(ids, logits);
+  return draw(history, memory);
+}
+
+Needs Chain::needs(std::span<const TokenId> history) {
+  named_.clear();
+  auto stage = stages_.begin();
+  for (; stage != stages_.end() && (*stage)->phase == Phase::kLogits; ++stage) {
+    if ((*stage)->add_touched == nullptr) return {};
+    (*stage)->add_touched(options_, history, named_);
+    if (named_.size() > kMostTouched) return {};
+  }
+  if (stage != stages_.end() && (*stage)->n_best == nullptr) return {};
+  const size_t n_best = stage == stages_.end() ? 1 : (*stage)->n_best(options_);
+  std::sort(named_.begin(), named_.end());
+  named_.erase(std::unique(named_.begin(), named_.end()), named_.end());
+  // As many of the best ones may be among those that a stage makes worse.
+  return {n_best + named_.size(), named_};
+}
+
+Result<TokenId> Chain::draw(std::span<const TokenId> history, Workspace& memory) {
   Candidates& candidates = memory.candidates;
-  candidates.assign(logits);
   LLMRUN_TRY(check(candidates));
   Step step{options_, history, seed_, n_drawn_, text_, memory.counts, mirostat_mu_, -1};
   auto stage = stages_.begin();

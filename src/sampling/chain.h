@@ -24,6 +24,13 @@ struct Workspace {
   std::vector<int32_t> counts;  // [n_vocab], zero between stages
 };
 
+// The logits that Chain::next() looks at: the n_best best ones, and those of tokens by name.
+// n_best 0: all.
+struct Needs {
+  size_t n_best = 0;
+  std::span<const TokenId> named = {};
+};
+
 // Holds the state that goes from token to token (mirostat's mu, the number of tokens drawn). Same
 // options, seed, logits and history: same tokens.
 class Chain {
@@ -39,6 +46,12 @@ class Chain {
   Result<TokenId> next(std::span<const float> logits, std::span<const TokenId> history,
                        Workspace& memory);
 
+  // What the next draw looks at, for whoever has the logits elsewhere. Valid until the next call.
+  Needs needs(std::span<const TokenId> history);
+  // The same token from these logits, of the tokens `ids` in any order.
+  Result<TokenId> next(std::span<const TokenId> ids, std::span<const float> logits,
+                       std::span<const TokenId> history, Workspace& memory);
+
   // Goes on behind `n_tokens` that were drawn by another chain of the same options and seed. Not
   // for mirostat, whose state depends on logits that are gone.
   void skip(uint64_t n_tokens) { n_drawn_ += n_tokens; }
@@ -51,6 +64,8 @@ class Chain {
 
  private:
   Chain(SamplingOptions options, TokenText text);
+  // From the candidates in `memory`.
+  Result<TokenId> draw(std::span<const TokenId> history, Workspace& memory);
 
   SamplingOptions options_;
   TokenText text_;
@@ -58,6 +73,7 @@ class Chain {
   uint64_t n_drawn_ = 0;
   float mirostat_mu_ = 0.0F;
   std::vector<const Stage*> stages_;
+  std::vector<TokenId> named_;  // of needs()
 };
 
 }  // namespace llmrun::sampling

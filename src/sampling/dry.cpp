@@ -71,7 +71,7 @@ void apply(Step& step, Candidates& candidates) {
   for (size_t i = 0; i < last; ++i) {
     if (tokens[i] != tokens[last]) continue;
     const TokenId next = tokens[i + 1];
-    if (next < 0 || static_cast<size_t>(next) >= candidates.size()) continue;
+    if (!candidates.has(next)) continue;
     const auto length = static_cast<int32_t>(common_suffix(tokens, i, last, limit));
     int32_t& longest = step.counts[static_cast<size_t>(next)];
     longest = std::max(longest, length);
@@ -79,7 +79,7 @@ void apply(Step& step, Candidates& candidates) {
   for (size_t i = 0; i < last; ++i) {
     if (tokens[i] != tokens[last]) continue;
     const TokenId next = tokens[i + 1];
-    if (next < 0 || static_cast<size_t>(next) >= candidates.size()) continue;
+    if (!candidates.has(next)) continue;
     const auto length =
         static_cast<size_t>(std::exchange(step.counts[static_cast<size_t>(next)], 0));
     if (length == 0 || length < allowed) continue;
@@ -92,8 +92,16 @@ void apply(Step& step, Candidates& candidates) {
   }
 }
 
+void add_touched(const SamplingOptions& options, std::span<const TokenId> history,
+                 std::vector<TokenId>& tokens) {
+  const auto window = last_tokens(history, options.dry_window);
+  for (size_t i = 0; i + 1 < window.size(); ++i) {
+    if (window[i] == window.back()) tokens.push_back(window[i + 1]);
+  }
+}
+
 }  // namespace
 
-const Stage kStage_dry = {"dry", Phase::kLogits, is_active, apply};
+const Stage kStage_dry = {"dry", Phase::kLogits, is_active, apply, add_touched};
 
 }  // namespace llmrun::sampling

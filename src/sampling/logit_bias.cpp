@@ -8,13 +8,18 @@ bool is_active(const SamplingOptions& options) { return !options.logit_bias.empt
 
 void apply(Step& step, Candidates& candidates) {
   for (const auto& [id, bias] : step.options.logit_bias) {
-    if (id < 0 || static_cast<size_t>(id) >= candidates.size()) continue;
+    if (!candidates.has(id)) continue;
     candidates.change(id, candidates.logit_of(id) + bias);
   }
 }
 
+void add_touched(const SamplingOptions& options, std::span<const TokenId> /*history*/,
+                 std::vector<TokenId>& tokens) {
+  for (const auto& [id, bias] : options.logit_bias) tokens.push_back(id);
+}
+
 }  // namespace
 
-const Stage kStage_logit_bias = {"logit_bias", Phase::kLogits, is_active, apply};
+const Stage kStage_logit_bias = {"logit_bias", Phase::kLogits, is_active, apply, add_touched};
 
 }  // namespace llmrun::sampling

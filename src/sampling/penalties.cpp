@@ -15,11 +15,10 @@ void apply(Step& step, Candidates& candidates) {
   const SamplingOptions& options = step.options;
   const auto recent = last_tokens(step.history, options.penalty_window);
   for (const TokenId id : recent) {
-    if (id >= 0 && static_cast<size_t>(id) < candidates.size())
-      ++step.counts[static_cast<size_t>(id)];
+    if (candidates.has(id)) ++step.counts[static_cast<size_t>(id)];
   }
   for (const TokenId id : recent) {
-    if (id < 0 || static_cast<size_t>(id) >= candidates.size()) continue;
+    if (!candidates.has(id)) continue;
     int32_t& count = step.counts[static_cast<size_t>(id)];
     if (count == 0) continue;  // done at an earlier occurrence
     float logit = candidates.logit_of(id);
@@ -30,8 +29,14 @@ void apply(Step& step, Candidates& candidates) {
   }
 }
 
+void add_touched(const SamplingOptions& options, std::span<const TokenId> history,
+                 std::vector<TokenId>& tokens) {
+  const auto recent = last_tokens(history, options.penalty_window);
+  tokens.insert(tokens.end(), recent.begin(), recent.end());
+}
+
 }  // namespace
 
-const Stage kStage_penalties = {"penalties", Phase::kLogits, is_active, apply};
+const Stage kStage_penalties = {"penalties", Phase::kLogits, is_active, apply, add_touched};
 
 }  // namespace llmrun::sampling

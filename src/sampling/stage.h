@@ -42,6 +42,12 @@ struct Stage {
   Phase phase;
   bool (*is_active)(const SamplingOptions& options);
   void (*apply)(Step& step, Candidates& candidates);
+  // What a chain must know so that it need not see all logits (Chain::needs()); null: it must.
+  // Of a stage of kLogits: adds the tokens whose logits it may look at or change.
+  void (*add_touched)(const SamplingOptions& options, std::span<const TokenId> history,
+                      std::vector<TokenId>& tokens) = nullptr;
+  // Of the first stage after those: the best tokens that it looks at, in any candidates.
+  size_t (*n_best)(const SamplingOptions& options) = nullptr;
 };
 
 #define LLMRUN_SAMPLER(stem) extern const Stage kStage_##stem;

@@ -10,8 +10,10 @@ void apply(Step& step, Candidates& candidates) {
   candidates.keep_best(static_cast<size_t>(step.options.top_k));
 }
 
+size_t n_best(const SamplingOptions& options) { return static_cast<size_t>(options.top_k); }
+
 }  // namespace
 
-const Stage kStage_top_k = {"top_k", Phase::kTruncate, is_active, apply};
+const Stage kStage_top_k = {"top_k", Phase::kTruncate, is_active, apply, nullptr, n_best};
 
 }  // namespace llmrun::sampling

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "sampling/generator.h"
 
@@ -233,6 +234,113 @@ TEST(Validate, NamesOptionValueAndRange) {
   EXPECT_TRUE(validate(options));
   EXPECT_FALSE(Chain::make(options, 3)) << "token 3 lies behind the vocabulary";
   EXPECT_TRUE(validate({}));
+}
+
+// ---- some of the logits ------------------------------------------------------------------------
+
+// What a device that is asked for `needs` gives: the best tokens, then the named ones.
+std::vector<TokenId> found(const std::vector<float>& logits, const Needs& needs) {
+  std::vector<TokenId> ids(logits.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  const auto at = [&](TokenId id) { return logits[static_cast<size_t>(id)]; };
+  std::stable_sort(ids.begin(), ids.end(), [&](TokenId a, TokenId b) {
+    const bool a_bad = !(at(a) < kInfinity);
+    const bool b_bad = !(at(b) < kInfinity);
+    return a_bad != b_bad ? a_bad : !a_bad && at(a) > at(b);
+  });
+  ids.resize(std::min(ids.size(), needs.n_best));
+  ids.insert(ids.end(), needs.named.begin(), needs.named.end());
+  return ids;
+}
+
+Result<TokenId> next_of_found(Chain& chain, const std::vector<float>& logits,
+                              std::span<const TokenId> history) {
+  const Needs needs = chain.needs(history);
+  EXPECT_GT(needs.n_best, 0U);
+  const auto ids = found(logits, needs);
+  std::vector<float> values;
+  for (const TokenId id : ids) values.push_back(logits[static_cast<size_t>(id)]);
+  Workspace memory(static_cast<int64_t>(logits.size()));
+  return chain.next(ids, values, history, memory);
+}
+
+std::vector<SamplingOptions> options_of_some() {
+  std::vector<SamplingOptions> all(1);
+  const auto add = [&](auto change) {
+    SamplingOptions options;
+    change(options);
+    all.push_back(options);
+  };
+  add([](auto& o) { o.temperature = 0.0F; });
+  add([](auto& o) { o.temperature = 0.0F, o.repeat_penalty = 1.8F; });
+  add([](auto& o) { o.temperature = 0.0F, o.dry_multiplier = 4.0F, o.dry_allowed_length = 1; });
+  add([](auto& o) { o.top_k = 3, o.top_p = 1.0F, o.repeat_penalty = 1.5F; });
+  add([](auto& o) { o.frequency_penalty = 0.9F, o.presence_penalty = 2.0F, o.min_p = 0.2F; });
+  add([](auto& o) { o.temperature = 1.7F, o.dynamic_temperature = 0.5F, o.typical_p = 0.8F; });
+  add([](auto& o) { o.xtc_probability = 0.5F, o.xtc_threshold = 0.05F, o.dry_multiplier = 1.0F; });
+  add([](auto& o) {
+    o.logit_bias = {{3, -kInfinity}, {7, 9.0F}, {8, -20.0F}};
+    o.repeat_penalty = 1.2F;
+    o.top_k = 5;
+  });
+  for (SamplingOptions& options : all) options.seed = 77;
+  return all;
+}
+
+TEST(ChainOfSome, DrawsTheTokensThatItDrawsFromAllLogits) {
+  constexpr int kVocab = 300;
+  int index = 0;
+  for (const SamplingOptions& options : options_of_some()) {
+    auto all = make(options, kVocab);
+    auto some = make(options, kVocab);
+    std::vector<TokenId> history = {1, 2, 3};
+    for (int step = 0; step < 200; ++step) {
+      std::vector<float> logits;
+      for (int i = 0; i < kVocab; ++i) {  // in steps, so that many are equal
+        const double u =
+            uniform(static_cast<uint64_t>(step), static_cast<uint64_t>(i), Purpose::kDraw);
+        logits.push_back(static_cast<float>(std::floor(u * 40.0)) / 4.0F - 3.0F);
+      }
+      if (step % 3 == 0) logits[static_cast<size_t>(step)] = -kInfinity;
+      const auto want = next(all, logits, history);
+      const auto got = next_of_found(some, logits, history);
+      ASSERT_TRUE(want && got) << index;
+      ASSERT_EQ(*got, *want) << "options " << index << ", step " << step;
+      history.push_back(step % 2 == 0 ? *want : history[static_cast<size_t>(step / 2)]);
+    }
+    ++index;
+  }
+}
+
+TEST(ChainOfSome, RefusesWhatItRefusesFromAllLogits) {
+  SamplingOptions options;
+  options.logit_bias = {{0, -kInfinity}, {1, -kInfinity}, {2, -kInfinity}};
+  auto chain = make(options, 3);
+  const std::vector<TokenId> history = {2};
+  for (const auto& logits :
+       {std::vector<float>{1.0F, kNan, kInfinity}, {1.0F, kInfinity, kNan}, {1.0F, 2.0F, 3.0F}}) {
+    const auto want = next(chain, logits, history);
+    const auto got = next_of_found(chain, logits, history);
+    ASSERT_FALSE(want || got);
+    EXPECT_EQ(got.error().message, want.error().message);
+  }
+}
+
+TEST(ChainOfSome, NeedsAllLogitsWhereAStageLooksAtAll) {
+  const std::vector<TokenId> history(3000, 5);
+  const auto n_best = [&](auto change) {
+    SamplingOptions options;
+    change(options);
+    return make(options, 1000).needs(history).n_best;
+  };
+  EXPECT_EQ(n_best([](auto&) {}), 40U);
+  EXPECT_EQ(n_best([](auto& o) { o.repeat_penalty = 1.1F; }), 41U) << "one token, 64 times";
+  EXPECT_EQ(n_best([](auto& o) { o.temperature = 0.0F; }), 1U);
+  EXPECT_EQ(n_best([](auto& o) { o.top_k = 0; }), 0U);
+  EXPECT_EQ(n_best([](auto& o) { o.top_k = 0, o.temperature = 0.0F; }), 1U);
+  EXPECT_EQ(n_best([](auto& o) { o.top_n_sigma = 1.0F; }), 0U);
+  EXPECT_EQ(n_best([](auto& o) { o.mirostat = 2; }), 0U);
+  EXPECT_EQ(n_best([](auto& o) { o.repeat_penalty = 1.1F, o.penalty_window = -1; }), 0U);
 }
 
 }  // namespace
