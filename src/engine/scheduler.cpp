@@ -10,7 +10,7 @@ namespace llmrun::engine {
 Scheduler::Scheduler(runtime::Context& context, int64_t n_vocab)
     : context_(context),
       cache_(context),
-      finds_best_(context.backend().find_best_bytes(1, n_vocab) > 0),
+      finds_best_(context.head_backend().find_best_bytes(1, n_vocab) > 0),
       drawing_(static_cast<size_t>(context.backend().threads()), sampling::Workspace(n_vocab)) {}
 
 void Scheduler::add(Sequence& sequence) {

@@ -106,8 +106,13 @@ Result<std::map<std::string, Pair>> pairs_of(const gguf::File& file) {
 
 class AdapterBinder {
  public:
-  AdapterBinder(const ModelSpec& spec, kernels::Backend& backend)
-      : backend_(backend), table_(spec.embedding.table), fixed_(fixed_weights(spec)), copy_(spec) {
+  AdapterBinder(const ModelSpec& spec, const Placement& placement,
+                std::span<const uint8_t> slot_devices)
+      : placement_(placement),
+        slot_devices_(slot_devices),
+        table_(spec.embedding.table),
+        fixed_(fixed_weights(spec)),
+        copy_(spec) {
     for_each_tensor(copy_, [this](TensorDecl& tensor, bool is_matrix) {
       if (tensor.slot < 0) return;
       n_slots_ = std::max(n_slots_, static_cast<size_t>(tensor.slot) + 1);
@@ -117,7 +122,9 @@ class AdapterBinder {
         fixed_.insert(tensor.name);
       }
     });
-    is_tied_ = spec.head.output.declared() && spec.head.output.weight.slot == table_.slot;
+    const Linear& head = spec.head.output;
+    // The two have slots of their own where they are on two devices.
+    if (head.declared() && head.weight.name == table_.name) tied_slot_ = head.weight.slot;
   }
 
   Result<void> add(const AdapterFile& adapter) {
@@ -141,6 +148,7 @@ class AdapterBinder {
                           name);
       }
       for (const auto& [slot, tensor] : found->second) {
+        if (slot == tied_slot_ && slot != table_.slot) continue;  // comes with the table
         LLMRUN_TRY(slot == table_.slot ? bind_table(pair, adapter.scale, alpha)
                                        : bind(pair, *tensor, adapter.scale, alpha));
       }
@@ -195,10 +203,14 @@ class AdapterBinder {
     return alpha == 0.0F ? wanted : wanted * alpha / static_cast<float>(rank);
   }
 
-  Result<void> keep(std::vector<LowRank>& terms, LowRank term) {
-    LLMRUN_ASSIGN(term.a, backend_.prepare(term.a));
-    LLMRUN_ASSIGN(term.b, backend_.prepare(term.b));
-    terms.push_back(term);
+  kernels::Backend& backend_of(int32_t slot) {
+    return *placement_.devices[slot_devices_[static_cast<size_t>(slot)]];
+  }
+
+  Result<void> keep(Adapters::BySlot& terms, int32_t slot, LowRank term) {
+    LLMRUN_ASSIGN(term.a, backend_of(slot).prepare(term.a));
+    LLMRUN_ASSIGN(term.b, backend_of(slot).prepare(term.b));
+    terms[static_cast<size_t>(slot)].push_back(term);
     return {};
   }
 
@@ -217,7 +229,7 @@ class AdapterBinder {
       term.b.n_out = tensor.count;
     }
     term.scale = scale_of(wanted, alpha, rank);
-    return keep(result_.products_[static_cast<size_t>(tensor.slot)], term);
+    return keep(result_.products_, tensor.slot, term);
   }
 
   // Of the embedding A holds a row for each token, and B turns it into the change of the token's
@@ -230,14 +242,13 @@ class AdapterBinder {
     LLMRUN_ASSIGN(term.a, weight(*pair.a, rank, n_vocab, 1));
     LLMRUN_ASSIGN(term.b, weight(*pair.b, rank, d_model, 1));
     term.scale = scale_of(wanted, alpha, rank);
-    const auto slot = static_cast<size_t>(table_.slot);
-    LLMRUN_TRY(keep(result_.rows_[slot], term));
-    if (!is_tied_) return {};
+    LLMRUN_TRY(keep(result_.rows_, table_.slot, term));
+    if (tied_slot_ < 0) return {};
     LowRank transposed;
     transposed.b = term.a;
     LLMRUN_ASSIGN(transposed.a, transpose(term.b));
     transposed.scale = term.scale;
-    return keep(result_.products_[slot], transposed);
+    return keep(result_.products_, tied_slot_, transposed);
   }
 
   // As float32, in memory that the backend can read.
@@ -245,7 +256,8 @@ class AdapterBinder {
     const int64_t n_rows = matrix.n_out;
     const int64_t width = matrix.n_in;
     LLMRUN_ASSIGN(auto buffer,
-                  backend_.allocate_shared(static_cast<size_t>(n_rows * width) * sizeof(float)));
+                  backend_of(tied_slot_)
+                      .allocate_shared(static_cast<size_t>(n_rows * width) * sizeof(float)));
     auto* const values = reinterpret_cast<float*>(buffer->data());
     std::vector<float> row(static_cast<size_t>(width));
     for (int64_t r = 0; r < n_rows; ++r) {
@@ -262,20 +274,22 @@ class AdapterBinder {
     return result;
   }
 
-  kernels::Backend& backend_;
+  const Placement& placement_;
+  std::span<const uint8_t> slot_devices_;
   TensorDecl table_;
   std::set<std::string> fixed_;  // cannot be changed
   ModelSpec copy_;
   std::map<std::string, std::map<int32_t, const TensorDecl*>> matrices_;  // by name, then slot
   size_t n_slots_ = 0;
-  bool is_tied_ = false;
+  int32_t tied_slot_ = -1;  // of the output layer that is the embedding too
   Adapters result_;
 };
 
 Result<Adapters> Adapters::bind(std::span<const AdapterFile> files, const ModelSpec& spec,
-                                kernels::Backend& backend) {
+                                const Placement& placement,
+                                std::span<const uint8_t> slot_devices) {
   if (files.empty()) return Adapters();
-  AdapterBinder binder(spec, backend);
+  AdapterBinder binder(spec, placement, slot_devices);
   for (const AdapterFile& adapter : files) {
     if (auto added = binder.add(adapter); !added) {
       return with_context(added.error(), fmt::format("adapter {}", adapter.file->path()));

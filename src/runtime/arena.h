@@ -28,6 +28,10 @@ class Arena {
     return {.data = array<float>(n * width), .n = n, .width = width, .stride = width};
   }
 
+  // Goes on in another block, as if everything had been taken from that.
+  void move_to(std::byte* base) { base_ = base; }
+  [[nodiscard]] const std::byte* base() const { return base_; }
+
   [[nodiscard]] size_t mark() const { return used_; }
   void release(size_t mark) { used_ = mark; }
   [[nodiscard]] size_t peak() const { return peak_; }

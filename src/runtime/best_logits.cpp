@@ -50,8 +50,9 @@ BestMemory best_memory(Pass& pass, const kernels::Backend& backend, int64_t n_ro
 
 Logits run_best(Pass& pass, kernels::Backend& backend, const Batch& batch, const BestRows& wanted,
                 int64_t n_rows, float* output) {
+  const Rows x = run_layers(pass);
   const BestMemory memory = best_memory(pass, backend, n_rows);
-  run_forward(pass, memory.logits);
+  run_head(pass, x, memory.logits);
   int32_t* to = memory.named;
   for (const Chunk& chunk : batch.chunks) {
     if (chunk.logits == WantedLogits::kNone) continue;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fast_hash.h"
@@ -13,8 +15,19 @@ namespace llmrun::runtime {
 namespace {
 
 struct Memory {
-  std::unique_ptr<kernels::Buffer> arena, host, output;
+  std::vector<std::unique_ptr<kernels::Buffer>> arenas;  // of each device
+  std::unique_ptr<kernels::Buffer> host, output;
 };
+
+// The angles for a context of that length.
+std::vector<const float*> frequencies_for(const LoadedModel& model, const PositionTables& tables,
+                                          int64_t context_tokens) {
+  std::vector<const float*> chosen = tables.frequencies;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    if (context_tokens > model.spec.ropes[i].original_context) chosen[i] = tables.long_frequencies[i];
+  }
+  return chosen;
+}
 
 class ContextImpl final : public Context {
  public:
@@ -26,19 +39,25 @@ class ContextImpl final : public Context {
         cache_(std::move(cache)),
         states_(std::move(states)),
         state_floats_(plan.state.sequence_floats) {
-    const PositionTables& tables = model_.tables;
-    frequencies_ = tables.frequencies;
-    for (size_t i = 0; i < frequencies_.size(); ++i) {
-      const Rope& rope = model_.spec.ropes[i];
-      if (options_.context_tokens > rope.original_context) {
-        frequencies_[i] = tables.long_frequencies[i];
+    for (const PositionTables& tables : model_.tables) {
+      frequencies_.push_back(frequencies_for(model_, tables, options_.context_tokens));
+    }
+    if (model_.placement.divided()) {
+      std::vector<DevicePart> parts;
+      for (size_t i = 0; i < frequencies_.size(); ++i) {
+        parts.push_back(
+            {memory_.arenas[i]->data(), frequencies_[i], model_.tables[i].slopes});
       }
+      turns_.emplace(model_.placement, std::move(parts));
     }
     chunks_.reserve(static_cast<size_t>(options_.max_sequences));
   }
 
   [[nodiscard]] const ContextOptions& options() const override { return options_; }
-  [[nodiscard]] kernels::Backend& backend() override { return *model_.backend; }
+  [[nodiscard]] kernels::Backend& backend() override { return *model_.placement.devices[0]; }
+  [[nodiscard]] kernels::Backend& head_backend() override {
+    return model_.placement.backend_of(static_cast<int64_t>(model_.spec.layers.size()));
+  }
   Result<SequenceId> open_sequence() override {
     LLMRUN_ASSIGN(const SequenceId id, cache_.open());
     states_.clear(id);
@@ -84,7 +103,8 @@ class ContextImpl final : public Context {
   KvCache cache_;
   RecurrentStates states_;
   int64_t state_floats_;
-  std::vector<const float*> frequencies_;
+  std::vector<std::vector<const float*>> frequencies_;  // of each device
+  std::optional<DeviceTurns> turns_;                    // with more than one
   std::vector<PassChunk> chunks_;
 };
 
@@ -97,10 +117,10 @@ std::string ContextImpl::fingerprint() const {
         fmt::format(" {}:{}:{}", static_cast<int>(layer.group), layer.k_offset, layer.v_offset);
   }
   words += fmt::format(" s{}", state_floats_);
-  for (size_t i = 0; i < frequencies_.size(); ++i) {
+  for (size_t i = 0; i < frequencies_[0].size(); ++i) {
     const Rope& rope = model_.spec.ropes[i];
     const auto n = static_cast<size_t>(rope.n_dims / 2);
-    words += fmt::format(" r{:x}:{}", fast_hash(std::as_bytes(std::span(frequencies_[i], n))),
+    words += fmt::format(" r{:x}:{}", fast_hash(std::as_bytes(std::span(frequencies_[0][i], n))),
                          rope.magnitude);
   }
   return words;
@@ -253,7 +273,10 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
   LLMRUN_TRY(check_room(batch));
   const int64_t n_tokens = chunks_.back().first_row + chunks_.back().n_rows;
 
-  Arena arena(memory_.arena->data(), memory_.arena->size());
+  // The device of the embedding begins.
+  const Placement& placement = model_.placement;
+  const size_t first = placement.of(-1);
+  Arena arena(memory_.arenas[first]->data(), memory_.arenas[first]->size());
   Arena host(memory_.host->data(), memory_.host->size());
   auto* const ids = host.array<int32_t>(n_tokens);
   auto* const positions = host.array<int32_t>(n_tokens);
@@ -272,13 +295,14 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
 
   Pass pass{.spec = model_.spec,
             .weights = model_.weights,
-            .frequencies = frequencies_,
-            .slopes = model_.tables.slopes,
-            .ops = model_.backend->ops(),
+            .frequencies = frequencies_[first],
+            .slopes = model_.tables[first].slopes,
+            .ops = turns_ ? turns_->ops() : placement.devices[0]->ops(),
             .arena = arena,
             .host = host,
             .cache = &cache_,
             .states = &states_,
+            .turns = turns_ ? &*turns_ : nullptr,
             .k_type = options_.k_type,
             .v_type = options_.v_type,
             .n_tokens = n_tokens,
@@ -286,9 +310,13 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
             .ids = {ids, static_cast<size_t>(n_tokens)},
             .positions = {positions, static_cast<size_t>(n_tokens)},
             .token_types = {token_types, static_cast<size_t>(n_tokens)}};
-  model_.backend->begin_step();
+  if (turns_) {
+    turns_->begin();
+  } else {
+    placement.devices[0]->begin_step();
+  }
   work(pass);
-  LLMRUN_TRY(model_.backend->finish());
+  LLMRUN_TRY(turns_ ? turns_->end() : placement.devices[0]->finish());
   for (const Chunk& chunk : batch.chunks) states_.remember(chunk.sequence, chunk.tokens);
   if (!arena.fits() || !host.fits()) {
     return make_error(ErrorCode::kInternal, "a pass of {} tokens took more memory than planned",
@@ -303,11 +331,11 @@ Result<Logits> ContextImpl::forward(const Batch& batch) {
   }
   LLMRUN_ASSIGN(const int64_t n_logits, lay_out(batch));
   const int64_t n_vocab = model_.spec.n_vocab;
-  const BestRows best = best_rows(batch, model_.spec, *model_.backend);
+  const BestRows best = best_rows(batch, model_.spec, head_backend());
   if (best.n_best > 0) {
     Logits logits;
     LLMRUN_TRY(run(batch, {}, [&](Pass& pass) {
-      logits = run_best(pass, *model_.backend, batch, best, n_logits, output());
+      logits = run_best(pass, head_backend(), batch, best, n_logits, output());
     }));
     return logits;
   }
@@ -352,25 +380,32 @@ Result<Embeddings> ContextImpl::embed_chunks(const Batch& batch,
 }  // namespace
 
 Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const ContextPlan& plan) {
-  kernels::Backend& backend = *model.backend;
-  LLMRUN_ASSIGN(auto kv, backend.allocate(plan.kv_bytes));
-  LLMRUN_ASSIGN(auto state, backend.allocate(plan.state_bytes));
+  const auto taken = [&](Result<std::unique_ptr<kernels::Buffer>> buffer) {
+    if (buffer && plan.options.commit) (*buffer)->commit();
+    return buffer;
+  };
   Memory memory;
-  LLMRUN_ASSIGN(memory.arena, backend.allocate(plan.arena_bytes));
-  LLMRUN_ASSIGN(memory.host, backend.allocate_shared(plan.host_bytes));
-  LLMRUN_ASSIGN(memory.output, backend.allocate_shared(plan.output_bytes));
-  if (plan.options.commit) {
-    for (kernels::Buffer* buffer :
-         {kv.get(), state.get(), memory.arena.get(), memory.host.get(), memory.output.get()}) {
-      buffer->commit();
-    }
+  KvCache::Buffers kv;
+  RecurrentStates::Buffers states;
+  for (size_t i = 0; i < plan.devices.size(); ++i) {
+    kernels::Backend& backend = *model.placement.devices[i];
+    const DeviceBytes& bytes = plan.devices[i];
+    LLMRUN_ASSIGN(auto own_kv, taken(backend.allocate(bytes.kv)));
+    LLMRUN_ASSIGN(auto own_states, taken(backend.allocate(bytes.state)));
+    LLMRUN_ASSIGN(auto arena, taken(backend.allocate(plan.arena_bytes)));
+    kv.push_back(std::move(own_kv));
+    states.push_back(std::move(own_states));
+    memory.arenas.push_back(std::move(arena));
+    LLMRUN_TRY(backend.reserve(plan.max_rows, plan.max_width));
   }
-  LLMRUN_TRY(backend.reserve(plan.max_rows, plan.max_width));
+  kernels::Backend& shared = model.placement.for_shared();
+  LLMRUN_ASSIGN(memory.host, taken(shared.allocate_shared(plan.host_bytes)));
+  LLMRUN_ASSIGN(memory.output, taken(shared.allocate_shared(plan.output_bytes)));
   KvCache cache(plan.kv, std::move(kv), plan.n_pages, plan.options.max_sequences,
                 plan.options.context_tokens);
   return std::make_unique<ContextImpl>(
       model, plan, std::move(memory), std::move(cache),
-      RecurrentStates(plan.state, std::move(state), plan.options.max_sequences, plan.n_states));
+      RecurrentStates(plan.state, std::move(states), plan.options.max_sequences, plan.n_states));
 }
 
 }  // namespace llmrun::runtime

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "runtime/context_plan.h"
 #include "runtime/model.h"
@@ -13,8 +14,8 @@ namespace llmrun::runtime {
 struct LoadedModel {
   ModelSpec spec;
   Weights weights;
-  PositionTables tables;
-  kernels::Backend* backend = nullptr;
+  Placement placement;
+  std::vector<PositionTables> tables;  // of each device
 };
 
 Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const ContextPlan& plan);

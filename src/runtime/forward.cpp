@@ -87,7 +87,7 @@ void run_layer(Pass& pass, const LayerSpec& layer, NormBuffers buffers, Rows x) 
 // The residual stream between two layers: what the loop over them keeps besides x.
 class Stream {
  public:
-  Stream(Pass& pass, Rows x) : pass_(pass), x_(x) {
+  Stream(Pass& pass, Rows& x) : pass_(pass), x_(x) {
     const auto& layers = pass.spec.layers;
     if (pass.spec.two_states) start_states();
     if (std::any_of(layers.begin(), layers.end(), reads_layer_input)) {
@@ -100,7 +100,8 @@ class Stream {
     }
   }
 
-  void before(const LayerSpec& layer) {
+  void before(const LayerSpec& layer, NormBuffers& buffers) {
+    enter_layer(pass_, {&x_, &low_, &high_, &embedded_}, {&buffers.mixer, &buffers.ffn});
     if (pass_.spec.two_states && stack_starts_) {
       copy_rows(pass_, low_, x_);
       pass_.ops.add({.x = high_, .y = x_});
@@ -135,22 +136,37 @@ class Stream {
   }
 
   Pass& pass_;
-  Rows x_;
+  Rows& x_;
   Rows low_{}, high_{};  // of two_states
   bool stack_starts_ = true;
   Rows embedded_{};
 };
 
-void run_plain_layers(Pass& pass, Rows x) {
+void run_plain_layers(Pass& pass, Rows& x) {
   const ArenaScope scope(pass.arena);
-  const NormBuffers buffers{pass.arena.rows(x.n, x.width), pass.arena.rows(x.n, x.width)};
+  NormBuffers buffers{pass.arena.rows(x.n, x.width), pass.arena.rows(x.n, x.width)};
   Stream stream(pass, x);
   for (pass.layer = 0; pass.layer < pass.spec.layers.size(); ++pass.layer) {
     const LayerSpec& layer = pass.spec.layers[pass.layer];
-    stream.before(layer);
+    stream.before(layer, buffers);
     run_layer(pass, layer, buffers, x);
     stream.after(layer);
   }
+}
+
+}  // namespace
+
+Rows run_layers(Pass& pass) {
+  Rows x = pass.arena.rows(pass.n_tokens, pass.spec.d_model);  // the residual stream
+  embed(pass, x);
+  if (pass.spec.bank.period > 0) {
+    run_banked_layers(pass, x);
+  } else if (pass.spec.n_streams > 1) {
+    run_hyper_layers(pass, x);
+  } else {
+    run_plain_layers(pass, x);
+  }
+  return x;
 }
 
 // Logits of the rows the chunks want; the norm gathers them.
@@ -174,21 +190,6 @@ void run_head(Pass& pass, Rows x, Rows logits) {
   if (head.logit_scale != 1.0F || head.soft_cap != 0.0F) {
     pass.ops.scale({.x = computed, .factor = head.logit_scale, .soft_cap = head.soft_cap});
   }
-}
-
-}  // namespace
-
-Rows run_layers(Pass& pass) {
-  const Rows x = pass.arena.rows(pass.n_tokens, pass.spec.d_model);  // the residual stream
-  embed(pass, x);
-  if (pass.spec.bank.period > 0) {
-    run_banked_layers(pass, x);
-  } else if (pass.spec.n_streams > 1) {
-    run_hyper_layers(pass, x);
-  } else {
-    run_plain_layers(pass, x);
-  }
-  return x;
 }
 
 void run_forward(Pass& pass, Rows logits) { run_head(pass, run_layers(pass), logits); }

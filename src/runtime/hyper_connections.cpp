@@ -48,14 +48,15 @@ void add_to_streams(Pass& pass, ConstRows branch, ConstRows inject, Rows streams
 
 }  // namespace
 
-void run_hyper_layers(Pass& pass, Rows x) {
+void run_hyper_layers(Pass& pass, Rows& x) {
   const ArenaScope scope(pass.arena);
-  const Rows streams = pass.arena.rows(x.n, pass.spec.n_streams * x.width);
-  const Rows inject = pass.arena.rows(x.n, pass.spec.n_streams);
-  const Rows branch = pass.arena.rows(x.n, x.width);
+  Rows streams = pass.arena.rows(x.n, pass.spec.n_streams * x.width);
+  Rows inject = pass.arena.rows(x.n, pass.spec.n_streams);
+  Rows branch = pass.arena.rows(x.n, x.width);
   copy_to_streams(pass, x, streams);
   for (pass.layer = 0; pass.layer < pass.spec.layers.size(); ++pass.layer) {
     const LayerSpec& layer = pass.spec.layers[pass.layer];
+    enter_layer(pass, {&streams}, {&x, &inject, &branch});
     if (layer.ngram) add_ngram_embedding(pass, *layer.ngram, streams);
     mix(pass, *layer.mixer_mix, streams, x, inject);
     if (run_mixer(pass, layer.mixer, x, branch)) add_to_streams(pass, branch, inject, streams);

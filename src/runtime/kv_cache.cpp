@@ -9,17 +9,35 @@ namespace llmrun::runtime {
 
 using kernels::kPageTokens;
 
+namespace {
+
+KvCache::Buffers only(std::unique_ptr<kernels::Buffer> buffer) {
+  KvCache::Buffers buffers;
+  buffers.push_back(std::move(buffer));
+  return buffers;
+}
+
+}  // namespace
+
 KvCache::KvCache(KvLayout layout, std::unique_ptr<kernels::Buffer> buffer,
                  const PageCounts& n_pages, int64_t max_sequences, int64_t context_tokens)
+    : KvCache(std::move(layout), only(std::move(buffer)), n_pages, max_sequences, context_tokens) {}
+
+KvCache::KvCache(KvLayout layout, Buffers buffers, const PageCounts& n_pages, int64_t max_sequences,
+                 int64_t context_tokens)
     : layout_(std::move(layout)),
-      buffer_(std::move(buffer)),
+      buffers_(std::move(buffers)),
       n_pages_(n_pages),
       context_tokens_(context_tokens) {
-  std::byte* start = buffer_->data();
+  for (size_t device = 0; device < buffers_.size(); ++device) {
+    std::byte* start = buffers_[device]->data();
+    for (size_t group = 0; group < n_groups(); ++group) {
+      pools_[group].starts.push_back(start);
+      start += static_cast<size_t>(n_pages[group]) * layout_.device_bytes[device][group];
+    }
+  }
   for (size_t group = 0; group < n_groups(); ++group) {
     Pool& pool = pools_[group];
-    pool.start = start;
-    start += static_cast<size_t>(n_pages[group]) * layout_.page_bytes[group];
     pool.free.reserve(static_cast<size_t>(n_pages[group]));
     for (int64_t i = n_pages[group] - 1; i >= 0; --i) pool.free.push_back(static_cast<PageId>(i));
     pool.owners.assign(static_cast<size_t>(n_pages[group]), 0);
@@ -178,7 +196,7 @@ kernels::PageTable KvCache::table(SequenceId id, size_t layer, size_t slot) {
   std::byte** const k = k_pages_.data() + slot * table_pages_;
   std::byte** const v = v_pages_.data() + slot * table_pages_;
   for (size_t i = 0; i < pages.size(); ++i) {
-    std::byte* const start = pages[i] == kNoPage ? nullptr : page(at.group, pages[i]);
+    std::byte* const start = pages[i] == kNoPage ? nullptr : page(at.device, at.group, pages[i]);
     k[i] = start == nullptr ? nullptr : start + at.k_offset;
     v[i] = start == nullptr ? nullptr : start + at.v_offset;
   }
@@ -261,11 +279,12 @@ void KvCache::attach(SequenceId id, std::span<const Pages> pages, int64_t n_toke
 }
 
 std::span<std::byte> KvCache::bytes(PageGroup group, PageId id) {
-  return {page(group, id), layout_.page_bytes[group]};
+  return {page(0, group, id), layout_.device_bytes[0][group]};
 }
 
-std::byte* KvCache::page(PageGroup group, PageId index) const {
-  return pools_[group].start + static_cast<size_t>(index) * layout_.page_bytes[group];
+std::byte* KvCache::page(size_t device, PageGroup group, PageId index) const {
+  return pools_[group].starts[device] +
+         static_cast<size_t>(index) * layout_.device_bytes[device][group];
 }
 
 void KvCache::release_page(size_t group, PageId page) {
@@ -284,13 +303,15 @@ PageId KvCache::take_page(size_t group) {
 
 PageId KvCache::copy_page(size_t group, PageId from) {
   const PageId copy = take_page(group);
-  // Models without attention have pages of no bytes, at no address.
-  const size_t n_bytes = layout_.page_bytes[group];
   const auto which = static_cast<PageGroup>(group);
-  const auto offset = [&](PageId id) {
-    return static_cast<size_t>(page(which, id) - buffer_->data());
-  };
-  if (n_bytes > 0) buffer_->copy(offset(copy), offset(from), n_bytes);
+  for (size_t device = 0; device < buffers_.size(); ++device) {
+    // Models without attention have pages of no bytes, at no address.
+    const size_t n_bytes = layout_.device_bytes[device][group];
+    const auto offset = [&](PageId id) {
+      return static_cast<size_t>(page(device, which, id) - buffers_[device]->data());
+    };
+    if (n_bytes > 0) buffers_[device]->copy(offset(copy), offset(from), n_bytes);
+  }
   return copy;
 }
 

@@ -25,8 +25,12 @@ inline constexpr Pages kNoPages = {kNoPage, kNoPage};
 
 class KvCache {
  public:
-  // `buffer` holds the pages of the layout, group after group; a sequence has at most
+  using Buffers = std::vector<std::unique_ptr<kernels::Buffer>>;
+  // Each device's buffer holds its parts of the pages, group after group; a sequence has at most
   // `context_tokens` tokens.
+  KvCache(KvLayout layout, Buffers buffers, const PageCounts& n_pages, int64_t max_sequences,
+          int64_t context_tokens);
+  // Of one device.
   KvCache(KvLayout layout, std::unique_ptr<kernels::Buffer> buffer, const PageCounts& n_pages,
           int64_t max_sequences, int64_t context_tokens);
 
@@ -79,6 +83,7 @@ class KvCache {
   // Fills an empty sequence: whole pages are shared, the one that n_tokens ends in is copied (the
   // caller has checked that there are free ones).
   void attach(SequenceId id, std::span<const Pages> pages, int64_t n_tokens);
+  // Of one device: who keeps pages elsewhere does so where the layers are not divided.
   [[nodiscard]] std::span<std::byte> bytes(PageGroup group, PageId page);
 
  private:
@@ -89,12 +94,12 @@ class KvCache {
     int64_t first_held = 0;  // of the window group; pages before it are kNoPage
   };
   struct Pool {
-    std::byte* start = nullptr;
+    std::vector<std::byte*> starts;  // of each device
     std::vector<PageId> free;     // the next one last
     std::vector<int32_t> owners;  // of every page
   };
   [[nodiscard]] size_t n_groups() const { return has_window() ? kPageGroups : 1; }
-  [[nodiscard]] std::byte* page(PageGroup group, PageId index) const;
+  [[nodiscard]] std::byte* page(size_t device, PageGroup group, PageId index) const;
   void release_page(size_t group, PageId page);
   PageId take_page(size_t group);
   PageId copy_page(size_t group, PageId from);
@@ -102,7 +107,7 @@ class KvCache {
   [[nodiscard]] bool tail_is_shared(const Sequence& sequence, size_t group) const;
 
   KvLayout layout_;
-  std::unique_ptr<kernels::Buffer> buffer_;
+  Buffers buffers_;
   PageCounts n_pages_;
   int64_t context_tokens_;
   std::array<Pool, kPageGroups> pools_;

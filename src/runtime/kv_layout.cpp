@@ -28,22 +28,29 @@ int64_t window_of(const LayerSpec& layer) {
 }  // namespace
 
 KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
-                   int64_t context_tokens, PageUse use) {
+                   int64_t context_tokens, PageUse use, std::span<const uint8_t> devices) {
   KvLayout layout;
+  const auto last = std::max_element(devices.begin(), devices.end());
+  layout.device_bytes.resize(last == devices.end() ? 1 : size_t{*last} + 1);
   const bool may_forget = spec.causal && use == PageUse::kSequence;
-  for (const LayerSpec& layer : spec.layers) {
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const LayerSpec& layer = spec.layers[i];
     const KvShape shape = kv_shape(layer);
     const int64_t window = window_of(layer);
     const bool forgets = may_forget && window > 0 && shape.n_kv_heads > 0 &&
                          window_pages(window) < pages_for(context_tokens);
     const PageGroup group = forgets ? kWindowGroup : kWholeGroup;
     if (forgets) layout.window = std::max(layout.window, window);
-    size_t& page_bytes = layout.page_bytes[group];
+    const uint8_t device = devices.empty() ? 0 : devices[i];
+    size_t& page_bytes = layout.device_bytes[device][group];
     const size_t k_offset = use == PageUse::kPass ? 0 : page_bytes;
     const size_t v_offset = k_offset + section_bytes(shape.n_kv_heads, k_type, shape.k_dim);
     const size_t end = v_offset + section_bytes(shape.n_kv_heads, v_type, shape.v_dim);
     page_bytes = std::max(page_bytes, end);
-    layout.layers.push_back({shape, group, k_offset, v_offset});
+    layout.layers.push_back({shape, group, k_offset, v_offset, device});
+  }
+  for (const KvLayout::PageBytes& bytes : layout.device_bytes) {
+    for (size_t group = 0; group < kPageGroups; ++group) layout.page_bytes[group] += bytes[group];
   }
   return layout;
 }

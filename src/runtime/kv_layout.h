@@ -1,11 +1,13 @@
 // Where the keys and values of each layer lie in the pages of the cache. Layers that see all of a
 // text have pages of their own, and so have those with a sliding window: pages that a window has
-// left behind go back to the pool, so such a layer takes memory for its window only.
+// left behind go back to the pool, so such a layer takes memory for its window only. Where layers
+// are divided among devices, so is every page: each device has the part of its layers.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/ops.h"
@@ -21,11 +23,14 @@ struct KvLayout {
   struct Layer {
     KvShape shape;
     PageGroup group = kWholeGroup;
-    size_t k_offset = 0;
+    size_t k_offset = 0;  // in the device's part of a page
     size_t v_offset = 0;
+    uint8_t device = 0;
   };
+  using PageBytes = std::array<size_t, kPageGroups>;
   std::vector<Layer> layers;
-  std::array<size_t, kPageGroups> page_bytes{};
+  PageBytes page_bytes{};               // over all devices
+  std::vector<PageBytes> device_bytes;  // of the part of a page that each device has
   // Tokens before the next one that the widest window sees, it included; 0: no layer has pages in
   // the window group.
   int64_t window = 0;
@@ -34,9 +39,11 @@ struct KvLayout {
 // What pages are for: kPass pages live for one pass that reads whole sequences, so that each layer
 // may write over the layer before it, and a page is as large as the largest layer only.
 enum class PageUse : uint8_t { kSequence, kPass };
-// A window that is no shorter than the context is none.
+// A window that is no shorter than the context is none. `devices` has the device of each layer, or
+// is empty: there is one.
 KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
-                   int64_t context_tokens, PageUse use = PageUse::kSequence);
+                   int64_t context_tokens, PageUse use = PageUse::kSequence,
+                   std::span<const uint8_t> devices = {});
 
 constexpr int64_t pages_for(int64_t n_tokens) {
   return (n_tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;

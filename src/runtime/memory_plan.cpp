@@ -7,6 +7,7 @@
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "runtime/best_logits.h"
+#include "runtime/context.h"
 #include "runtime/context_plan.h"
 
 namespace llmrun::runtime {
@@ -117,10 +118,12 @@ int64_t window_group_pages(const KvLayout& layout, const ContextOptions& options
 }
 
 // The pages of the cache.
-Result<void> plan_pages(const ModelSpec& spec, ContextPlan& plan) {
+Result<void> plan_pages(const ModelSpec& spec, const Placement& placement, ContextPlan& plan) {
   const ContextOptions& options = plan.options;
   const PageUse use = options.pooling ? PageUse::kPass : PageUse::kSequence;
-  plan.kv = kv_layout(spec, options.k_type, options.v_type, options.context_tokens, use);
+  plan.kv = kv_layout(spec, options.k_type, options.v_type, options.context_tokens, use,
+                      placement.layers);
+  plan.kv.device_bytes.resize(placement.devices.size());
   plan.n_pages[kWholeGroup] = pages_for(options.pool_tokens);
   if (options.pooling) {  // the texts of a pass share its tokens; each leaves a part of a page free
     const int64_t full = options.batch_tokens / kernels::kPageTokens;
@@ -141,23 +144,29 @@ Result<void> plan_pages(const ModelSpec& spec, ContextPlan& plan) {
                         options.max_sequences, options.context_tokens);
     }
     plan.kv_bytes = *sum;
+    for (size_t device = 0; device < plan.devices.size(); ++device) {  // no more than the sum
+      plan.devices[device].kv +=
+          static_cast<uint64_t>(plan.n_pages[group]) * plan.kv.device_bytes[device][group];
+    }
   }
   return {};
 }
 
 // What one pass takes and gives: runs it on arenas that only measure.
-void measure_pass(const ModelSpec& spec, const Weights& weights, const PositionTables& tables,
-                  const kernels::Backend& backend, ContextPlan& plan) {
+void measure_pass(const LoadedModel& model, ContextPlan& plan) {
   const ContextOptions& options = plan.options;
+  const ModelSpec& spec = model.spec;
   NullOps ops;
+  DeviceTurns turns(model.placement, {});
   Arena arena, host;
   Pass pass{.spec = spec,
-            .weights = weights,
-            .frequencies = tables.frequencies,
-            .slopes = tables.slopes,
+            .weights = model.weights,
+            .frequencies = model.tables[0].frequencies,
+            .slopes = model.tables[0].slopes,
             .ops = ops,
             .arena = arena,
             .host = host,
+            .turns = &turns,
             .n_tokens = options.batch_tokens};
   // Ids, positions and token types, as the context lays them out.
   for (int i = 0; i < 3; ++i) host.array<int32_t>(options.batch_tokens);
@@ -172,16 +181,19 @@ void measure_pass(const ModelSpec& spec, const Weights& weights, const PositionT
   if (options.pooling) {
     run_pooled(pass, *options.pooling, output);
   } else {
-    best_memory(pass, backend, plan.output_rows);
-    run_forward(pass, output);
+    const Rows x = run_layers(pass);
+    best_memory(pass, model.placement.backend_of(static_cast<int64_t>(spec.layers.size())),
+                plan.output_rows);
+    run_head(pass, x, output);
   }
   plan.arena_bytes = arena.peak();
   plan.host_bytes = host.peak();
   plan.output_bytes = static_cast<uint64_t>(plan.output_rows * plan.output_width) * sizeof(float);
 }
 
-Result<void> plan_state(const ModelSpec& spec, ContextPlan& plan) {
-  plan.state = state_layout(spec);
+Result<void> plan_state(const ModelSpec& spec, const Placement& placement, ContextPlan& plan) {
+  plan.state = state_layout(spec, placement.layers);
+  plan.state.device_floats.resize(placement.devices.size());
   const bool any = plan.state.sequence_floats > 0 || plan.state.n_tokens_back > 0;
   plan.n_states = plan.options.max_sequences + (any ? plan.options.kept_ends : 0);
   const auto bytes = checked_mul(static_cast<uint64_t>(plan.n_states),
@@ -193,6 +205,10 @@ Result<void> plan_state(const ModelSpec& spec, ContextPlan& plan) {
                       plan.options.max_sequences);
   }
   plan.state_bytes = *bytes;
+  for (size_t device = 0; device < plan.devices.size(); ++device) {
+    plan.devices[device].state = static_cast<uint64_t>(plan.n_states) * sizeof(float) *
+                                 static_cast<uint64_t>(plan.state.device_floats[device]);
+  }
   return {};
 }
 
@@ -212,12 +228,13 @@ std::vector<uint64_t> layer_caches(const ContextPlan& plan) {
   const std::vector<KvLayout::Layer>& layers = plan.kv.layers;
   if (plan.options.pooling || layers.empty()) return {};
   std::vector<uint64_t> bytes(layers.size());
-  std::array<size_t, kPageGroups> end = plan.kv.page_bytes;
+  std::vector<KvLayout::PageBytes> ends = plan.kv.device_bytes;
   for (size_t i = layers.size(); i-- > 0;) {
     const PageGroup group = layers[i].group;
-    bytes[i] = (end[group] - layers[i].k_offset) * static_cast<uint64_t>(plan.n_pages[group]) +
+    size_t& end = ends[layers[i].device][group];
+    bytes[i] = (end - layers[i].k_offset) * static_cast<uint64_t>(plan.n_pages[group]) +
                plan.state_bytes / layers.size();  // nearly: the layers' states differ little
-    end[group] = layers[i].k_offset;
+    end = layers[i].k_offset;
   }
   bytes.back() += plan.state_bytes % layers.size();
   return bytes;
@@ -231,22 +248,26 @@ uint64_t MemoryPlan::total_bytes() const {
   return total;
 }
 
-Result<ContextPlan> plan_context(const ModelSpec& spec, const Weights& weights,
-                                 const PositionTables& tables, const kernels::Backend& backend,
-                                 const ContextOptions& wanted) {
+Result<ContextPlan> plan_context(const LoadedModel& model, const ContextOptions& wanted) {
+  const Placement& placement = model.placement;
   ContextPlan plan;
-  LLMRUN_ASSIGN(plan.options, resolve(spec, wanted));
-  LLMRUN_TRY(plan_pages(spec, plan));
-  LLMRUN_TRY(plan_state(spec, plan));
-  measure_pass(spec, weights, tables, backend, plan);
-  measure_products(spec, plan);
-  plan.max_width = std::max(plan.max_width, weights.adapters().max_rank());
-  plan.workspace_bytes = backend.workspace_bytes(plan.max_rows, plan.max_width);
+  plan.devices.resize(placement.devices.size());
+  LLMRUN_ASSIGN(plan.options, resolve(model.spec, wanted));
+  LLMRUN_TRY(plan_pages(model.spec, placement, plan));
+  LLMRUN_TRY(plan_state(model.spec, placement, plan));
+  measure_pass(model, plan);
+  measure_products(model.spec, plan);
+  plan.max_width = std::max(plan.max_width, model.weights.adapters().max_rank());
+  for (size_t device = 0; device < plan.devices.size(); ++device) {
+    plan.devices[device].workspace =
+        placement.devices[device]->workspace_bytes(plan.max_rows, plan.max_width);
+  }
   return plan;
 }
 
-MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const PositionTables& tables) {
+MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
   const ContextOptions& options = plan.options;
+  const Weights& weights = model.weights;
   MemoryPlan result;
   result.context_tokens = options.context_tokens;
   result.max_sequences = options.max_sequences;
@@ -254,8 +275,9 @@ MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const Posit
   result.layer_cache_bytes = layer_caches(plan);
   result.max_rows = plan.max_rows;
   result.max_width = plan.max_width;
-  const auto add = [&](std::string component, uint64_t bytes, std::string detail) {
-    if (bytes > 0) result.items.push_back({std::move(component), bytes, std::move(detail)});
+  const auto add = [&](const char* component, uint64_t bytes, std::string detail,
+                       size_t device = 0) {
+    if (bytes > 0) result.items.push_back({component, bytes, std::move(detail), false, device});
   };
   add("weights (mapped file)", weights.mapped_bytes(), "the tensors the model uses, as stored");
   for (PlanItem& item : result.items) item.mapped = true;
@@ -264,13 +286,23 @@ MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const Posit
   if (weights.adapters().any()) result.items.back().mapped = true;
   add("adapters (converted)", weights.adapters().converted_bytes(),
       "of the embedding that is the output layer, too");
-  add("position tables", tables.buffer ? tables.buffer->size() : 0, "angles and slopes");
-  add("KV cache", plan.kv_bytes, kv_detail(plan));
-  add("recurrent state", plan.state_bytes,
-      fmt::format("{} sequences and {} kept ends x {} values of float32", options.max_sequences,
-                  plan.n_states - options.max_sequences, plan.state.sequence_floats));
-  add("activations", plan.arena_bytes,
-      fmt::format("one forward pass of {} tokens", options.batch_tokens));
+  for (size_t i = 0; i < plan.devices.size(); ++i) {
+    const DeviceBytes& device = plan.devices[i];
+    const auto& tables = model.tables[i].buffer;
+    if (model.placement.devices[i]->name() != "cpu") {
+      add("weights", weights.device_bytes(i), "of the layers of this device", i);
+    }
+    add("position tables", tables ? tables->size() : 0, "angles and slopes", i);
+    add("KV cache", device.kv, kv_detail(plan), i);
+    add("recurrent state", device.state,
+        fmt::format("{} sequences and {} kept ends x {} values of float32", options.max_sequences,
+                    plan.n_states - options.max_sequences, plan.state.device_floats[i]),
+        i);
+    add("activations", plan.arena_bytes,
+        fmt::format("one forward pass of {} tokens", options.batch_tokens), i);
+    add("backend workspace", device.workspace,
+        fmt::format("products of up to {} rows of {} values", plan.max_rows, plan.max_width), i);
+  }
   if (options.pooling) {
     add("vectors", plan.output_bytes,
         fmt::format("{} rows of {} values", plan.output_rows, plan.output_width));
@@ -278,8 +310,6 @@ MemoryPlan describe(const ContextPlan& plan, const Weights& weights, const Posit
     add("logits", plan.output_bytes,
         fmt::format("{} rows x {} tokens of vocabulary", plan.output_rows, plan.output_width));
   }
-  add("backend workspace", plan.workspace_bytes,
-      fmt::format("products of up to {} rows of {} values", plan.max_rows, plan.max_width));
   add("bookkeeping", plan.host_bytes, "ids, positions and expert choices of a batch");
   return result;
 }

@@ -38,6 +38,7 @@ struct PlanItem {
   uint64_t bytes = 0;
   std::string detail;   // how the number comes about, for the reader
   bool mapped = false;  // pages of a file: the system may drop them and read them again
+  size_t device = 0;    // in whose memory, as a place in Placement::devices
 };
 
 struct MemoryPlan {

@@ -16,6 +16,7 @@
 #include "runtime/batch.h"
 #include "runtime/kv_cache.h"
 #include "runtime/memory_plan.h"
+#include "runtime/placement.h"
 #include "runtime/recurrent_state.h"
 #include "runtime/spec.h"
 
@@ -30,9 +31,16 @@ class Model {
   static Result<std::unique_ptr<Model>> load(const gguf::File& file, kernels::Backend& backend,
                                              ModelSpec spec,
                                              std::span<const AdapterFile> adapters = {});
+  // With its layers divided among several backends, which must outlive the model. The logits are
+  // those of one device as far as the devices' kernels agree.
+  static Result<std::unique_ptr<Model>> load(const gguf::File& file, Placement placement,
+                                             ModelSpec spec,
+                                             std::span<const AdapterFile> adapters = {});
   virtual ~Model() = default;
   [[nodiscard]] virtual const ModelSpec& spec() const = 0;
+  // The one whose threads do the host's work: of several devices the first.
   [[nodiscard]] virtual kernels::Backend& backend() const = 0;
+  [[nodiscard]] virtual const Placement& placement() const = 0;
 
   // Names of the tensors of the file that the model does not use.
   [[nodiscard]] virtual std::vector<std::string> unused_tensors() const = 0;
@@ -48,6 +56,8 @@ class Context {
   virtual ~Context() = default;
   [[nodiscard]] virtual const ContextOptions& options() const = 0;
   [[nodiscard]] virtual kernels::Backend& backend() = 0;
+  // The one that computes the logits, when the layers are divided.
+  [[nodiscard]] virtual kernels::Backend& head_backend() { return backend(); }
 
   virtual Result<SequenceId> open_sequence() = 0;
   virtual void close_sequence(SequenceId sequence) = 0;

@@ -7,6 +7,7 @@
 
 #include "kernels/backend.h"
 #include "runtime/arena.h"
+#include "runtime/device_turns.h"
 #include "runtime/kv_cache.h"
 #include "runtime/recurrent_state.h"
 #include "runtime/spec.h"
@@ -51,6 +52,7 @@ struct Pass {
   Arena& host;               // memory the host writes: ids, positions, expert pairs
   KvCache* cache = nullptr;  // null when measuring
   const RecurrentStates* states = nullptr;
+  DeviceTurns* turns = nullptr;  // null: all layers are on one device
   kernels::CacheType k_type = kernels::CacheType::kF16;
   kernels::CacheType v_type = kernels::CacheType::kF16;
   int64_t n_tokens = 0;
@@ -170,15 +172,18 @@ bool run_ffn(Pass& pass, const Ffn& ffn, ConstRows x, Rows y, bool add = false);
 bool adds_itself(const Mixer& mixer);
 bool adds_itself(const Ffn& ffn);
 
-// ---- other residual streams: all layers; x is the embedding, then what the head reads ----------
+// ---- other residual streams: all layers; x is the embedding, then what the head reads, which is
+// on the device of the last layer ------------------------------------------------------------------
 
-void run_banked_layers(Pass& pass, Rows x);
-void run_hyper_layers(Pass& pass, Rows x);
+void run_banked_layers(Pass& pass, Rows& x);
+void run_hyper_layers(Pass& pass, Rows& x);
 
 // ---- the pass ----------------------------------------------------------------------------------
 
 // Embeds the tokens and runs all layers; the residual stream [n_tokens, d_model].
 Rows run_layers(Pass& pass);
+// From that to `logits`, which has a row for each row the chunks want.
+void run_head(Pass& pass, Rows x, Rows logits);
 // Runs the whole model; `logits` has a row for each row the chunks want.
 void run_forward(Pass& pass, Rows logits);
 // The same up to the hidden states, from which one row per chunk is made (kNone: one per token):

@@ -11,24 +11,28 @@ constexpr int64_t kAlignment = 16;  // floats: a cache line
 int64_t aligned(int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
 }  // namespace
 
-StateLayout state_layout(const ModelSpec& spec) {
+StateLayout state_layout(const ModelSpec& spec, std::span<const uint8_t> devices) {
   StateLayout layout;
-  for (const LayerSpec& layer : spec.layers) {
-    const StateShape shape = state_shape(layer);
-    const int64_t window = layout.sequence_floats;
+  const auto last = std::max_element(devices.begin(), devices.end());
+  layout.device_floats.resize(last == devices.end() ? 1 : size_t{*last} + 1);
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const StateShape shape = state_shape(spec.layers[i]);
+    const uint8_t device = devices.empty() ? 0 : devices[i];
+    const int64_t window = layout.device_floats[device];
     const int64_t memory = window + aligned(shape.window_rows * shape.window_width);
     const int64_t ngram_window = memory + aligned(shape.memory);
-    layout.sequence_floats = ngram_window + aligned(shape.ngram_window);
-    layout.layers.push_back({shape, window, memory, ngram_window});
+    layout.device_floats[device] = ngram_window + aligned(shape.ngram_window);
+    layout.layers.push_back({shape, window, memory, ngram_window, device});
   }
+  for (const int64_t n : layout.device_floats) layout.sequence_floats += n;
   layout.n_tokens_back = n_tokens_back(spec);
   return layout;
 }
 
-RecurrentStates::RecurrentStates(StateLayout layout, std::unique_ptr<kernels::Buffer> buffer,
-                                 int64_t max_sequences, int64_t n_states)
+RecurrentStates::RecurrentStates(StateLayout layout, Buffers buffers, int64_t max_sequences,
+                                 int64_t n_states)
     : layout_(std::move(layout)),
-      buffer_(std::move(buffer)),
+      buffers_(std::move(buffers)),
       last_tokens_(static_cast<size_t>(n_states * layout_.n_tokens_back), kNoToken) {
   for (int64_t id = n_states - 1; id >= max_sequences; --id) {
     free_places_.push_back(static_cast<SequenceId>(id));
@@ -43,7 +47,8 @@ std::optional<SequenceId> RecurrentStates::take_place() {
 }
 
 std::span<std::byte> RecurrentStates::bytes(SequenceId id) const {
-  return std::as_writable_bytes(std::span(state(id), static_cast<size_t>(layout_.sequence_floats)));
+  const auto n = static_cast<size_t>(layout_.device_floats[0]);
+  return std::as_writable_bytes(std::span(state(0, id), n));
 }
 
 std::span<TokenId> RecurrentStates::tokens(SequenceId id) {
@@ -53,12 +58,17 @@ std::span<TokenId> RecurrentStates::tokens(SequenceId id) {
 }
 
 void RecurrentStates::clear(SequenceId id) {
-  buffer_->clear(state_offset(id), state_bytes());
+  for (size_t device = 0; device < buffers_.size(); ++device) {
+    buffers_[device]->clear(state_offset(device, id), state_bytes(device));
+  }
   std::fill_n(last_tokens_.begin() + id * layout_.n_tokens_back, layout_.n_tokens_back, kNoToken);
 }
 
 void RecurrentStates::copy(SequenceId from, SequenceId to) {
-  buffer_->copy(state_offset(to), state_offset(from), state_bytes());
+  for (size_t device = 0; device < buffers_.size(); ++device) {
+    buffers_[device]->copy(state_offset(device, to), state_offset(device, from),
+                           state_bytes(device));
+  }
   std::copy_n(last_tokens_.begin() + from * layout_.n_tokens_back, layout_.n_tokens_back,
               last_tokens_.begin() + to * layout_.n_tokens_back);
 }
@@ -77,19 +87,22 @@ void RecurrentStates::remember(SequenceId id, std::span<const TokenId> tokens) {
 }
 
 float* RecurrentStates::window(SequenceId id, size_t layer) const {
-  return state(id) + layout_.layers[layer].window;
+  const StateLayout::Layer& at = layout_.layers[layer];
+  return state(at.device, id) + at.window;
 }
 
 float* RecurrentStates::memory(SequenceId id, size_t layer) const {
-  return state(id) + layout_.layers[layer].memory;
+  const StateLayout::Layer& at = layout_.layers[layer];
+  return state(at.device, id) + at.memory;
 }
 
 float* RecurrentStates::ngram_window(SequenceId id, size_t layer) const {
-  return state(id) + layout_.layers[layer].ngram_window;
+  const StateLayout::Layer& at = layout_.layers[layer];
+  return state(at.device, id) + at.ngram_window;
 }
 
-float* RecurrentStates::state(SequenceId id) const {
-  return reinterpret_cast<float*>(buffer_->data()) + id * layout_.sequence_floats;
+float* RecurrentStates::state(size_t device, SequenceId id) const {
+  return reinterpret_cast<float*>(buffers_[device]->data()) + id * layout_.device_floats[device];
 }
 
 }  // namespace llmrun::runtime

@@ -2,7 +2,7 @@
 // that never grows, from one buffer whose size the memory plan gives. It is the state after the
 // sequence's last token and nothing else, so a sequence cannot go back to an earlier token (see
 // Context::restorable). Whoever wants to go on from there later keeps a copy, of which there is
-// room for a planned number.
+// room for a planned number. Where layers are divided among devices, so is every state.
 #pragma once
 
 #include <cstdint>
@@ -17,26 +17,29 @@
 
 namespace llmrun::runtime {
 
-// Where the layers' parts of a sequence's state lie, in floats.
+// Where the layers' parts of a sequence's state lie, in floats; each device has a part of its own.
 struct StateLayout {
   struct Layer {
     StateShape shape;
     int64_t window = 0;
     int64_t memory = 0;
     int64_t ngram_window = 0;
+    uint8_t device = 0;
   };
   std::vector<Layer> layers;
-  int64_t sequence_floats = 0;
-  int64_t n_tokens_back = 0;  // last tokens that are remembered
+  std::vector<int64_t> device_floats;  // of the part of a sequence's state on each device
+  int64_t sequence_floats = 0;         // their sum
+  int64_t n_tokens_back = 0;           // last tokens that are remembered
 };
-StateLayout state_layout(const ModelSpec& spec);
+// `devices` has the device of each layer, or is empty: there is one.
+StateLayout state_layout(const ModelSpec& spec, std::span<const uint8_t> devices = {});
 
 class RecurrentStates {
  public:
-  // `buffer` holds n_states states, of which those of `max_sequences` sequences are the first and
-  // the others are for copies.
-  RecurrentStates(StateLayout layout, std::unique_ptr<kernels::Buffer> buffer,
-                  int64_t max_sequences, int64_t n_states);
+  using Buffers = std::vector<std::unique_ptr<kernels::Buffer>>;
+  // Each device's buffer holds its parts of n_states states, of which those of `max_sequences`
+  // sequences are the first and the others are for copies.
+  RecurrentStates(StateLayout layout, Buffers buffers, int64_t max_sequences, int64_t n_states);
 
   // False: the model remembers nothing but keys and values.
   [[nodiscard]] bool any() const {
@@ -49,7 +52,7 @@ class RecurrentStates {
   // A place for a copy, named like a sequence; nothing when all are taken.
   std::optional<SequenceId> take_place();
   void release_place(SequenceId id) { free_places_.push_back(id); }
-  // All that a place or a sequence holds, as bytes.
+  // All that a place or a sequence holds, as bytes; of one device, as KvCache::bytes().
   [[nodiscard]] std::span<std::byte> bytes(SequenceId id) const;
   [[nodiscard]] std::span<TokenId> tokens(SequenceId id);
 
@@ -65,16 +68,16 @@ class RecurrentStates {
   void remember(SequenceId id, std::span<const TokenId> tokens);
 
  private:
-  [[nodiscard]] float* state(SequenceId id) const;
-  [[nodiscard]] size_t state_bytes() const {
-    return static_cast<size_t>(layout_.sequence_floats) * sizeof(float);
+  [[nodiscard]] float* state(size_t device, SequenceId id) const;
+  [[nodiscard]] size_t state_bytes(size_t device) const {
+    return static_cast<size_t>(layout_.device_floats[device]) * sizeof(float);
   }
-  [[nodiscard]] size_t state_offset(SequenceId id) const {
-    return static_cast<size_t>(id) * state_bytes();
+  [[nodiscard]] size_t state_offset(size_t device, SequenceId id) const {
+    return static_cast<size_t>(id) * state_bytes(device);
   }
 
   StateLayout layout_;
-  std::unique_ptr<kernels::Buffer> buffer_;
+  Buffers buffers_;
   std::vector<TokenId> last_tokens_;  // [n_states, n_tokens_back]
   std::vector<SequenceId> free_places_;
 };

@@ -8,7 +8,7 @@ namespace {
 // stream after it was mixed in is only counting it.
 class Bank {
  public:
-  Bank(Pass& pass, Rows x) : pass_(pass), x_(x), step_(x.n * x.width) {
+  Bank(Pass& pass, Rows& x) : pass_(pass), x_(x), step_(x.n * x.width) {
     const int64_t period = pass.spec.bank.period;
     const int64_t n_layers = static_cast<int64_t>(pass.spec.layers.size());
     const int64_t most = (n_layers + period - 1) / period + 1;
@@ -17,6 +17,10 @@ class Bank {
     direction_ = pass.arena.rows(x.n, x.width);
   }
 
+  // Before each layer; `input` and `branch` hold nothing that it reads.
+  void enter(Rows& input, Rows& branch) {
+    enter_layer(pass_, {&x_, &slots_}, {&scores_, &direction_, &input, &branch});
+  }
   // y = the mixture; x stays in the place behind the checkpoints.
   void mix(const Linear& score, Rows y) {
     copy_rows(pass_, x_, slot(n_));
@@ -37,7 +41,8 @@ class Bank {
   [[nodiscard]] Rows slot(int64_t j) const { return slice(slots_, j * x_.n, x_.n); }
 
   Pass& pass_;
-  Rows x_, slots_, scores_, direction_;
+  Rows& x_;
+  Rows slots_, scores_, direction_;
   int64_t step_;
   int64_t n_ = 0;  // checkpoints
 };
@@ -50,14 +55,15 @@ void normed_mixture(Pass& pass, Bank& bank, const Linear& score, const std::opti
 
 }  // namespace
 
-void run_banked_layers(Pass& pass, Rows x) {
+void run_banked_layers(Pass& pass, Rows& x) {
   const ArenaScope scope(pass.arena);
   Bank bank(pass, x);
-  const Rows input = pass.arena.rows(x.n, x.width);
-  const Rows branch = pass.arena.rows(x.n, x.width);
+  Rows input = pass.arena.rows(x.n, x.width);
+  Rows branch = pass.arena.rows(x.n, x.width);
   const auto period = static_cast<size_t>(pass.spec.bank.period);
   for (pass.layer = 0; pass.layer < pass.spec.layers.size(); ++pass.layer) {
     const LayerSpec& layer = pass.spec.layers[pass.layer];
+    bank.enter(input, branch);
     normed_mixture(pass, bank, layer.mixer_score, layer.mixer_norm, input);
     const bool restart = pass.layer % period == 0;
     if (restart) bank.keep();

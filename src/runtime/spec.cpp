@@ -3,18 +3,21 @@
 
 #include <algorithm>
 
+#include "runtime/layer_tensors.h"
+
 namespace llmrun::runtime {
 namespace {
 
 class Walker {
  public:
-  explicit Walker(const TensorVisitor& visit) : visit_(visit) {}
+  explicit Walker(const LayerTensorVisitor& visit) : visit_(visit) {}
+  void set_layer(int64_t layer) { layer_ = layer; }
 
   void matrix(TensorDecl& tensor) const {
-    if (tensor.declared()) visit_(tensor, true);
+    if (tensor.declared()) visit_(tensor, true, layer_);
   }
   void vector(TensorDecl& tensor) const {
-    if (tensor.declared()) visit_(tensor, false);
+    if (tensor.declared()) visit_(tensor, false, layer_);
   }
   void operator()(Linear& linear) const {
     matrix(linear.weight);
@@ -125,19 +128,28 @@ class Walker {
   }
 
  private:
-  const TensorVisitor& visit_;
+  const LayerTensorVisitor& visit_;
+  int64_t layer_ = kBeforeLayers;
 };
 
 }  // namespace
 
 void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
-  const Walker walk(visit);
+  for_each_layer_tensor(
+      spec, [&](TensorDecl& tensor, bool is_matrix, int64_t) { visit(tensor, is_matrix); });
+}
+
+void for_each_layer_tensor(ModelSpec& spec, const LayerTensorVisitor& visit) {
+  Walker walk(visit);
   walk.matrix(spec.embedding.table);
   walk.matrix(spec.embedding.positions);
   walk.matrix(spec.embedding.token_types);
   walk(spec.embedding.norm);
   for (Rope& rope : spec.ropes) walk(rope);
-  for (LayerSpec& layer : spec.layers) {
+  const auto n_layers = static_cast<int64_t>(spec.layers.size());
+  for (int64_t i = 0; i < n_layers; ++i) {
+    LayerSpec& layer = spec.layers[static_cast<size_t>(i)];
+    walk.set_layer(i);
     walk(layer.stream_norm);
     if (layer.ngram) walk(*layer.ngram);
     walk(layer.mixer_mix);
@@ -155,7 +167,9 @@ void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
     std::visit(walk, layer.side_ffn);
     walk.vector(layer.embedding_gain);
   }
+  walk.set_layer(kBeforeLayers);
   if (spec.two_states) walk.vector(spec.two_states->initial_low);
+  walk.set_layer(n_layers);
   walk(spec.bank.output_score);
   walk(spec.head.mix);
   walk(spec.head.norm);

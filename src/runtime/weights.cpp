@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "gguf/type_sizes.h"
+#include "runtime/layer_tensors.h"
 
 namespace llmrun::runtime {
 namespace {
@@ -51,36 +52,43 @@ Result<void> missing(const TensorDecl& wanted) {
 
 int64_t dim(const std::vector<int64_t>& shape, size_t i) { return i < shape.size() ? shape[i] : 1; }
 
+size_t bytes_of(const kernels::Weight& weight) {
+  return static_cast<size_t>(weight.n_matrices * weight.n_out) * weight.row_bytes;
+}
+
 }  // namespace
 
-Result<Weights> Weights::bind(const gguf::File& file, kernels::Backend& backend, ModelSpec& spec) {
+Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement, ModelSpec& spec) {
   Weights weights;
-  std::map<std::tuple<std::string, int64_t, int64_t, bool>, int32_t> bound;
+  std::map<std::tuple<std::string, int64_t, int64_t, bool, size_t>, int32_t> bound;
   std::unordered_set<std::string> counted;
   Result<void> status;
-  for_each_tensor(spec, [&](TensorDecl& wanted, bool is_matrix) {
+  for_each_layer_tensor(spec, [&](TensorDecl& wanted, bool is_matrix, int64_t layer) {
     if (!status) return;
     const gguf::TensorInfo* const found = file.find_tensor(wanted.name);
     if (found == nullptr) {
       if (wanted.required) status = missing(wanted);
       return;
     }
-    const std::tuple key{wanted.name, wanted.first, wanted.count, is_matrix};
+    const size_t device = placement.of(layer);  // what devices share, each has
+    const std::tuple key{wanted.name, wanted.first, wanted.count, is_matrix, device};
     if (const auto it = bound.find(key); it != bound.end()) {
       wanted.slot = it->second;
       return;
     }
-    Result<int32_t> slot = weights.bind_tensor(*found, wanted, is_matrix, backend);
+    Result<int32_t> slot =
+        weights.bind_tensor(*found, wanted, is_matrix, *placement.devices[device]);
     if (!slot) {
       status = with_context(std::move(slot).error(), file.path());
       return;
     }
     wanted.slot = *slot;
+    weights.slot_devices_.push_back(static_cast<uint8_t>(device));
     bound.emplace(key, *slot);
     if (counted.insert(wanted.name).second) weights.mapped_bytes_ += found->size_bytes;
   });
   if (!status) return tl::unexpected(std::move(status).error());
-  LLMRUN_TRY(weights.prepare(backend));
+  LLMRUN_TRY(weights.prepare(placement));
   return weights;
 }
 
@@ -130,17 +138,30 @@ Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const Tensor
   return static_cast<int32_t>(bound_.size() - 1);
 }
 
-Result<void> Weights::prepare(kernels::Backend& backend) {
-  std::vector<size_t> sizes;
-  for (const kernels::Weight& weight : bound_) {
-    sizes.push_back(static_cast<size_t>(weight.n_matrices * weight.n_out) * weight.row_bytes);
+Result<void> Weights::prepare(const Placement& placement) {
+  for (const kernels::Weight& weight : bound_) on_host_.push_back(weight.data);
+  for (size_t device = 0; device < placement.devices.size(); ++device) {
+    kernels::Backend& backend = *placement.devices[device];
+    std::vector<size_t> sizes;
+    for (size_t i = 0; i < bound_.size(); ++i) {
+      if (slot_devices_[i] == device) sizes.push_back(bytes_of(bound_[i]));
+    }
+    LLMRUN_TRY(backend.reserve_weights(sizes));
+    for (size_t i = 0; i < bound_.size(); ++i) {
+      if (slot_devices_[i] != device) continue;
+      LLMRUN_ASSIGN(bound_[i], backend.prepare(bound_[i]));
+    }
+    LLMRUN_TRY(backend.finish());
   }
-  LLMRUN_TRY(backend.reserve_weights(sizes));
-  for (kernels::Weight& weight : bound_) {
-    on_host_.push_back(weight.data);
-    LLMRUN_ASSIGN(weight, backend.prepare(weight));
+  return {};
+}
+
+uint64_t Weights::device_bytes(size_t device) const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < bound_.size(); ++i) {
+    if (slot_devices_[i] == device) bytes += bytes_of(bound_[i]);
   }
-  return backend.finish();
+  return bytes;
 }
 
 std::vector<std::string> unused_tensors(const gguf::File& file, const ModelSpec& spec) {

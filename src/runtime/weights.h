@@ -1,15 +1,17 @@
 // The spec meets the file: every declared tensor is looked up, its shape is checked, and it is
-// bound to the backend. Past this point no file byte is parsed and no tensor type switched on.
+// bound to the device of its layer. Past this point no file byte is parsed and no tensor type switched on.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "gguf/reader.h"
 #include "kernels/backend.h"
 #include "runtime/adapters.h"
+#include "runtime/placement.h"
 #include "runtime/spec.h"
 
 namespace llmrun::runtime {
@@ -39,21 +41,27 @@ class Weights {
   [[nodiscard]] uint64_t mapped_bytes() const { return mapped_bytes_; }
   [[nodiscard]] uint64_t converted_bytes() const { return converted_bytes_; }
 
+  // Of the weights, what lies on a device; of the one that reads the file where it lies, too.
+  [[nodiscard]] uint64_t device_bytes(size_t device) const;
+  // The device of each slot, as a place in Placement::devices.
+  [[nodiscard]] std::span<const uint8_t> slot_devices() const { return slot_devices_; }
+
   // What adapters add to the products; the blocks ask for it after each of them.
   [[nodiscard]] const Adapters& adapters() const { return adapters_; }
   void adapt(Adapters adapters) { adapters_ = std::move(adapters); }
 
   // Sets the slots of the spec's tensors.
-  static Result<Weights> bind(const gguf::File& file, kernels::Backend& backend, ModelSpec& spec);
+  static Result<Weights> bind(const gguf::File& file, const Placement& placement, ModelSpec& spec);
 
  private:
   Result<int32_t> bind_tensor(const gguf::TensorInfo& found, const TensorDecl& wanted,
                               bool is_matrix, kernels::Backend& backend);
 
-  // Takes the bound tensors to the backend.
-  Result<void> prepare(kernels::Backend& backend);
+  // Takes the bound tensors to their devices.
+  Result<void> prepare(const Placement& placement);
 
   std::vector<kernels::Weight> bound_;
+  std::vector<uint8_t> slot_devices_;      // of the bound tensors
   std::vector<const std::byte*> on_host_;  // where the bound tensors lie in main memory
   std::vector<std::unique_ptr<kernels::Buffer>> converted_;
   uint64_t mapped_bytes_ = 0;

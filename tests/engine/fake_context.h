@@ -139,11 +139,14 @@ class FakeContext final : public runtime::Context {
                                               FakeShape shape) {
     runtime::StateLayout layout;
     layout.sequence_floats = shape.is_recurrent ? 2 : 0;
+    layout.device_floats = {layout.sequence_floats};
     layout.layers.push_back({});
     const int64_t n = options.max_sequences + options.kept_ends;
     auto buffer = kernels::make_reference_backend()->allocate(
         static_cast<size_t>(n * layout.sequence_floats) * sizeof(float));
-    return {std::move(layout), std::move(*buffer), options.max_sequences, n};
+    runtime::RecurrentStates::Buffers buffers;
+    buffers.push_back(std::move(*buffer));
+    return {std::move(layout), std::move(buffers), options.max_sequences, n};
   }
 
   static TokenId* at(std::span<std::byte* const> pages, int64_t position) {

@@ -1,0 +1,31 @@
+// Which device runs each layer of a model. The embedding is on the device of the first layer, and
+// what follows the last layer on the device of that; weights, keys, values and states lie where
+// they are used.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/backend.h"
+
+namespace llmrun::runtime {
+
+struct Placement {
+  std::vector<kernels::Backend*> devices;
+  std::vector<uint8_t> layers;  // of each layer, its place in `devices`; empty: all on the first
+
+  // The device of a layer; -1: what is before the first, n_layers: what follows the last.
+  [[nodiscard]] size_t of(int64_t layer) const {
+    if (layers.empty()) return 0;
+    return layers[static_cast<size_t>(
+        std::clamp<int64_t>(layer, 0, static_cast<int64_t>(layers.size()) - 1))];
+  }
+  [[nodiscard]] kernels::Backend& backend_of(int64_t layer) const { return *devices[of(layer)]; }
+  [[nodiscard]] bool divided() const { return devices.size() > 1; }
+  // Memory that the host writes and every device reads: a GPU's when there is one.
+  [[nodiscard]] kernels::Backend& for_shared() const { return *devices.back(); }
+};
+
+}  // namespace llmrun::runtime
