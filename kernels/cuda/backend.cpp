@@ -21,7 +21,7 @@ size_t weight_bytes(const Weight& weight) {
 class CudaBackend final : public Backend {
  public:
   CudaBackend(int index, Device device, cudaStream_t stream)
-      : index_(index), device_(std::move(device)), stream_(stream), ops_(queue_) {}
+      : device_(std::move(device)), stream_(stream), queue_(stream, index), ops_(queue_) {}
   ~CudaBackend() override { cudaStreamSynchronize(stream_.get()); }
   CudaBackend(const CudaBackend&) = delete;
   CudaBackend& operator=(const CudaBackend&) = delete;
@@ -32,12 +32,14 @@ class CudaBackend final : public Backend {
   [[nodiscard]] int threads() const override { return 1; }
 
   Result<std::unique_ptr<Buffer>> allocate(size_t bytes) override {
+    queue_.use_device();
     auto memory = std::make_unique<DeviceMemory>(&queue_);
     LLMRUN_TRY(memory->allocate(bytes, false));
     memory->clear(0, bytes);
     return memory;
   }
   Result<std::unique_ptr<Buffer>> allocate_shared(size_t bytes) override {
+    queue_.use_device();
     auto memory = std::make_unique<DeviceMemory>(&queue_);
     LLMRUN_TRY(memory->allocate(bytes, true));
     if (bytes > 0) std::memset(memory->data(), 0, bytes);
@@ -48,10 +50,12 @@ class CudaBackend final : public Backend {
     size_t total = 0;
     for (const size_t bytes : sizes) total += aligned(bytes);
     weights_used_ = 0;
+    queue_.use_device();
     return weights_.allocate(total, false);
   }
   Result<Weight> prepare(const Weight& weight) override {
     const size_t bytes = weight_bytes(weight);
+    queue_.use_device();
     LLMRUN_ASSIGN(std::byte* const to, room_for(bytes));
     if (bytes > 0) {
       ops_.check(weight_upload_.send(to, weight.data, bytes), "an upload");
@@ -65,6 +69,7 @@ class CudaBackend final : public Backend {
     return cuda::workspace_bytes(max_tokens, max_width);
   }
   Result<void> reserve(int64_t max_tokens, int64_t max_width) override {
+    queue_.use_device();
     return ops_.reserve(scratch_bytes(max_tokens, max_width));
   }
   Ops& ops() override { return ops_; }
@@ -73,10 +78,7 @@ class CudaBackend final : public Backend {
   }
   void find_best(const FindBestParams& params) override { ops_.find_best(params); }
 
-  void begin_step() override {
-    cudaSetDevice(index_);  // which every thread has to say
-    queue_.begin_step();
-  }
+  void begin_step() override { queue_.begin_step(); }
   Result<void> finish() override {
     weight_upload_.close();
     return ops_.finish();
@@ -100,10 +102,9 @@ class CudaBackend final : public Backend {
     void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
   };
 
-  int index_;
   Device device_;
   std::unique_ptr<std::remove_pointer_t<cudaStream_t>, DestroyStream> stream_;
-  Queue queue_{stream_.get()};
+  Queue queue_;
   WeightUpload weight_upload_{stream_.get()};
   DeviceMemory weights_;
   size_t weights_used_ = 0;

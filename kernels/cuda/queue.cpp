@@ -32,8 +32,13 @@ Queue::~Queue() {
   for (const Graph& graph : graphs_) cudaGraphExecDestroy(graph.exec);
 }
 
+void Queue::use_device() const { cudaSetDevice(device_); }
+
 cudaError_t Queue::add(const Launch& launch, const void* params) {
-  if (!holding_) return launch.run(launch, params, stream_);
+  if (!holding_) {
+    use_device();
+    return launch.run(launch, params, stream_);
+  }
   const size_t at = image_.size();
   image_.resize(at + sizeof(launch) + launch.n_bytes);
   std::memcpy(image_.data() + at, static_cast<const void*>(&launch), sizeof(launch));
@@ -67,6 +72,7 @@ cudaError_t Queue::send_one_by_one() {
 }
 
 cudaError_t Queue::flush() {
+  use_device();
   if (!holding_) return cudaSuccess;
   repeats_ = false;
   const cudaError_t error = send_one_by_one();
@@ -75,6 +81,7 @@ cudaError_t Queue::flush() {
 }
 
 cudaError_t Queue::end_step() {
+  use_device();
   cudaError_t error = cudaSuccess;
   if (!image_.empty() && (!repeats_ || !send_as_graph(error))) error = send_one_by_one();
   image_.clear();

@@ -27,13 +27,16 @@ struct Launch {
 
 class Queue {
  public:
-  explicit Queue(cudaStream_t stream) : stream_(stream) {}
+  explicit Queue(cudaStream_t stream, int device = 0) : stream_(stream), device_(device) {}
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
   Result<void> open() { return upload_.open(); }
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
+  // Makes the stream's device the current one of this thread, which others may have changed: what
+  // is allocated or sent needs it.
+  void use_device() const;
 
   cudaError_t add(const Launch& launch, const void* params);
   // The array on the device for what is added next; null (and end_step() tells) when it is larger
@@ -43,7 +46,10 @@ class Queue {
     return static_cast<const T*>(put_bytes(data, n * sizeof(T)));
   }
 
-  void begin_step() { holding_ = true; }
+  void begin_step() {
+    use_device();
+    holding_ = true;
+  }
   // Sends what is held back, one by one; the step is then none that repeats.
   cudaError_t flush();
   // Sends the step and waits for all that was queued.
@@ -65,6 +71,7 @@ class Queue {
   void keep(Graph graph);
 
   cudaStream_t stream_;
+  int device_;
   Upload upload_;
   cudaError_t put_error_ = cudaSuccess;
   bool holding_ = false;

@@ -286,8 +286,7 @@ class AdapterBinder {
 };
 
 Result<Adapters> Adapters::bind(std::span<const AdapterFile> files, const ModelSpec& spec,
-                                const Placement& placement,
-                                std::span<const uint8_t> slot_devices) {
+                                const Placement& placement, std::span<const uint8_t> slot_devices) {
   if (files.empty()) return Adapters();
   AdapterBinder binder(spec, placement, slot_devices);
   for (const AdapterFile& adapter : files) {

@@ -30,11 +30,11 @@ struct LowRank {
 
 class Adapters {
  public:
-  // `spec` is bound: its tensors have slots, whose devices are given too. kBadModel names a tensor that the model has not or
-  // that has another shape; kUnsupported one that cannot be changed at run time.
+  // `spec` is bound: its tensors have slots, whose devices are given too. kBadModel names a tensor
+  // that the model has not or that has another shape; kUnsupported one that cannot be changed at
+  // run time.
   static Result<Adapters> bind(std::span<const AdapterFile> files, const ModelSpec& spec,
-                               const Placement& placement,
-                               std::span<const uint8_t> slot_devices);
+                               const Placement& placement, std::span<const uint8_t> slot_devices);
 
   [[nodiscard]] bool any() const { return !products_.empty(); }
   // Of a product with that weight, in the order of the files.

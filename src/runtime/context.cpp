@@ -24,7 +24,8 @@ std::vector<const float*> frequencies_for(const LoadedModel& model, const Positi
                                           int64_t context_tokens) {
   std::vector<const float*> chosen = tables.frequencies;
   for (size_t i = 0; i < chosen.size(); ++i) {
-    if (context_tokens > model.spec.ropes[i].original_context) chosen[i] = tables.long_frequencies[i];
+    if (context_tokens > model.spec.ropes[i].original_context)
+      chosen[i] = tables.long_frequencies[i];
   }
   return chosen;
 }
@@ -45,8 +46,7 @@ class ContextImpl final : public Context {
     if (model_.placement.divided()) {
       std::vector<DevicePart> parts;
       for (size_t i = 0; i < frequencies_.size(); ++i) {
-        parts.push_back(
-            {memory_.arenas[i]->data(), frequencies_[i], model_.tables[i].slopes});
+        parts.push_back({memory_.arenas[i]->data(), frequencies_[i], model_.tables[i].slopes});
       }
       turns_.emplace(model_.placement, std::move(parts));
     }

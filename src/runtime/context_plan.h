@@ -29,7 +29,7 @@ struct ContextPlan {
   uint64_t kv_bytes = 0;  // over all devices
   StateLayout state;
   uint64_t state_bytes = 0;
-  int64_t n_states = 0;  // of the sequences, and kept ones
+  int64_t n_states = 0;      // of the sequences, and kept ones
   uint64_t arena_bytes = 0;  // on each device
   uint64_t host_bytes = 0;
   uint64_t output_bytes = 0;

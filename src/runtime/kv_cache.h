@@ -95,8 +95,8 @@ class KvCache {
   };
   struct Pool {
     std::vector<std::byte*> starts;  // of each device
-    std::vector<PageId> free;     // the next one last
-    std::vector<int32_t> owners;  // of every page
+    std::vector<PageId> free;        // the next one last
+    std::vector<int32_t> owners;     // of every page
   };
   [[nodiscard]] size_t n_groups() const { return has_window() ? kPageGroups : 1; }
   [[nodiscard]] std::byte* page(size_t device, PageGroup group, PageId index) const;

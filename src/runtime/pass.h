@@ -173,7 +173,8 @@ bool adds_itself(const Mixer& mixer);
 bool adds_itself(const Ffn& ffn);
 
 // ---- other residual streams: all layers; x is the embedding, then what the head reads, which is
-// on the device of the last layer ------------------------------------------------------------------
+// on the device of the last layer
+// ------------------------------------------------------------------
 
 void run_banked_layers(Pass& pass, Rows& x);
 void run_hyper_layers(Pass& pass, Rows& x);

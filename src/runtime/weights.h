@@ -1,5 +1,6 @@
 // The spec meets the file: every declared tensor is looked up, its shape is checked, and it is
-// bound to the device of its layer. Past this point no file byte is parsed and no tensor type switched on.
+// bound to the device of its layer. Past this point no file byte is parsed and no tensor type
+// switched on.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Device memory is one reserved range of addresses, so that it can be closed to the host at once;
-// an allocation is followed by bytes that AddressSanitizer forbids.
+// The memory of a device is one reserved range of addresses, so that it can be closed at once to
+// the host and to other devices; an allocation is followed by bytes that AddressSanitizer forbids.
 #include "cuda_emulation/runtime.h"
 
 #include <sys/mman.h>
@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "cuda_emulation/cuda.h"
+#include "cuda_emulation/devices.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -20,6 +23,7 @@ struct EmulatedGraph {
   std::vector<std::function<void()>> nodes;
 };
 struct EmulatedStream {
+  size_t device = 0;
   std::vector<std::function<void()>> queue;
   EmulatedGraph* recording = nullptr;
 };
@@ -72,6 +76,7 @@ class DeviceMemory {
     close();
     allocated_ -= it->second;
     sizes_.erase(it);
+    if (sizes_.empty()) forget();
     return true;
   }
   void open() { protect(PROT_READ | PROT_WRITE); }
@@ -81,36 +86,80 @@ class DeviceMemory {
   [[nodiscard]] size_t allocated() const { return allocated_; }
 
  private:
+  static constexpr size_t kPage = 4096;
+
   void protect(int protection) {
-    if (used_ > 0) mprotect(base_, (used_ + 4095) / 4096 * 4096, protection);
+    const size_t end = (used_ + kPage - 1) / kPage * kPage;
+    if (end > first_) mprotect(base_ + first_, end - first_, protection);
+  }
+  // Nothing is held: what was is closed for good, so that opening does not take longer and longer.
+  void forget() {
+    protect(PROT_NONE);
+    used_ = first_ = (used_ + kPage - 1) / kPage * kPage;
   }
   std::byte* base_ = nullptr;
+  size_t first_ = 0;  // where what may be opened begins
   size_t used_ = 0, allocated_ = 0;
   std::map<std::byte*, size_t> sizes_;
 };
 
-DeviceMemory& memory() {
-  static DeviceMemory instance;
-  return instance;
+DeviceMemory& memory(size_t device) {
+  static std::deque<DeviceMemory> all;
+  while (all.size() <= device) all.emplace_back();
+  return all[device];
+}
+
+size_t n_pinned = 0, n_handles = 0;
+std::map<void*, size_t> pinned_sizes;
+thread_local size_t current_device = 0;
+
+// As a device does it, whose memory is open then; the default stream is that of the tests, which
+// look everywhere.
+void run(cudaStream_t stream, const std::function<void()>& work) {
+  const size_t first = stream == nullptr ? 0 : stream->device;
+  const size_t last = stream == nullptr ? static_cast<size_t>(device_count()) - 1 : first;
+  for (size_t device = first; device <= last; ++device) memory(device).open();
+  work();
+  for (size_t device = first; device <= last; ++device) memory(device).close();
+}
+
+void put_in_order(cudaStream_t stream, std::function<void()> work) {
+  if (stream != nullptr && stream->recording != nullptr) {
+    stream->recording->nodes.push_back(std::move(work));
+  } else if (stream != nullptr && options().deferred) {
+    stream->queue.push_back(std::move(work));
+  } else {
+    run(stream, work);
+  }
+}
+
+// Only copies may go to the stream of a device that is not the current one.
+void check_current(cudaStream_t stream, const char* what) {
+  if (stream == nullptr || stream->device == current_device) return;
+  throw Error(std::string(what) + " on a stream of device " + std::to_string(stream->device) +
+              " while device " + std::to_string(current_device) + " is the current one");
 }
 
 }  // namespace
 
-void enqueue(cudaStream_t stream, std::function<void()> work) {
-  if (stream != nullptr && stream->recording != nullptr) {
-    stream->recording->nodes.push_back(std::move(work));
-    return;
-  }
-  if (stream != nullptr && options().deferred) {
-    stream->queue.push_back(std::move(work));
-    return;
-  }
-  memory().open();
-  work();
-  memory().close();
+int& device_count() {
+  static int count = 1;
+  return count;
 }
 
-size_t allocated_bytes() { return memory().allocated(); }
+void enqueue(cudaStream_t stream, std::function<void()> work) {
+  check_current(stream, "a launch");
+  put_in_order(stream, std::move(work));
+}
+
+size_t allocated_bytes(int device) { return memory(static_cast<size_t>(device)).allocated(); }
+size_t allocated_bytes() {
+  size_t bytes = 0;
+  for (int device = 0; device < device_count(); ++device) bytes += allocated_bytes(device);
+  return bytes;
+}
+size_t pinned_bytes() { return n_pinned; }
+size_t live_handles() { return n_handles; }
 
 GraphCounts& graph_counts() {
   static GraphCounts counts;
@@ -182,11 +231,15 @@ void mma_m16n8k16_s8(int32_t (&d)[4], const uint32_t (&a)[2], uint32_t b, const 
 
 }  // namespace cuda_emulation
 
+using cuda_emulation::check_current;
+using cuda_emulation::current_device;
+using cuda_emulation::device_count;
 using cuda_emulation::memory;
+using cuda_emulation::n_handles;
 using cuda_emulation::options;
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = device_count();
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
@@ -200,32 +253,49 @@ cudaError_t cudaDriverGetVersion(int* version) {
   *version = 13000;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidValue; }
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= device_count()) return cudaErrorInvalidValue;
+  current_device = static_cast<size_t>(device);
+  return cudaSuccess;
+}
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   *total = options().device_bytes;
-  *free = *total - memory().allocated();
+  *free = *total - memory(current_device).allocated();
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** target, size_t bytes) {
-  *target = memory().allocate(bytes);
+  *target = memory(current_device).allocate(bytes);
   return *target == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaFree(void* target) {
-  return target == nullptr || memory().release(target) ? cudaSuccess : cudaErrorInvalidValue;
+  if (target == nullptr) return cudaSuccess;
+  for (size_t device = 0; device < static_cast<size_t>(device_count()); ++device) {
+    if (memory(device).release(target)) return cudaSuccess;
+  }
+  return cudaErrorInvalidValue;
 }
 cudaError_t cudaHostAlloc(void** target, size_t bytes, unsigned) {
   *target = std::aligned_alloc(4096, (bytes + 4096) / 4096 * 4096);
-  return *target == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+  if (*target == nullptr) return cudaErrorMemoryAllocation;
+  cuda_emulation::n_pinned += bytes;
+  cuda_emulation::pinned_sizes[*target] = bytes;
+  return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* target) {
+  const auto known = cuda_emulation::pinned_sizes.extract(target);
+  if (known.empty()) return cudaErrorInvalidValue;
+  cuda_emulation::n_pinned -= known.mapped();
   std::free(target);
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new EmulatedStream;
+  (*stream)->device = current_device;
+  ++n_handles;
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  --n_handles;
   delete stream->recording;
   delete stream;
   return cudaSuccess;
@@ -234,14 +304,14 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (stream->recording != nullptr) return cudaErrorStreamCaptureUnsupported;
   const auto queue = std::move(stream->queue);
   stream->queue.clear();
-  memory().open();
-  for (const auto& work : queue) work();
-  memory().close();
+  cuda_emulation::run(stream, [&] {
+    for (const auto& work : queue) work();
+  });
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
-  cuda_emulation::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  cuda_emulation::put_in_order(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t stream) {
@@ -250,9 +320,11 @@ cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t 
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new EmulatedEvent;
+  ++n_handles;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  check_current(stream, "an event");
   event->stream = stream;
   return cudaSuccess;
 }
@@ -261,6 +333,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
+  --n_handles;
   return cudaSuccess;
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
@@ -277,6 +350,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   *exec = new EmulatedGraph(*graph);
+  ++n_handles;
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
@@ -291,6 +365,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
   delete exec;
+  --n_handles;
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }

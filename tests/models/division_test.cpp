@@ -1,5 +1,6 @@
-// Layers divided among devices: the logits are those of one device, bit for bit, wherever the layers
-// lie. Two backends of the CPU stand for two devices here; tests/cuda_emulation has a GPU beside it.
+// Layers divided among devices: the logits are those of one device, bit for bit, wherever the
+// layers lie. Two backends of the CPU stand for two devices here; tests/cuda_emulation has a GPU
+// beside it.
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -23,9 +24,9 @@ Result<Divided> open_divided(const std::string& path, std::vector<kernels::Backe
   LLMRUN_ASSIGN(gguf::File file, gguf::File::open(path));
   result.file = std::make_unique<gguf::File>(std::move(file));
   LLMRUN_ASSIGN(runtime::ModelSpec spec, models::build_spec(*result.file));
-  LLMRUN_ASSIGN(result.model,
-                runtime::Model::load(*result.file, {std::move(devices), std::move(layers)},
-                                     std::move(spec)));
+  LLMRUN_ASSIGN(
+      result.model,
+      runtime::Model::load(*result.file, {std::move(devices), std::move(layers)}, std::move(spec)));
   return result;
 }
 
