@@ -31,8 +31,10 @@ constexpr unsigned kAllLanes = ~0U;
 // Before loops over arrays that must stay in registers.
 #ifdef __CUDACC__
 #define LLMRUN_UNROLL _Pragma("unroll")
+#define LLMRUN_NO_UNROLL _Pragma("unroll 1")  // where more at once would not stay there
 #else
 #define LLMRUN_UNROLL
+#define LLMRUN_NO_UNROLL
 #endif
 
 #ifdef __CUDACC__
@@ -207,6 +209,44 @@ __device__ __forceinline__ void mma_tf32(float (&d)[4], const float (&a)[4], con
         "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
 #else
   ::cuda_emulation::mma_m16n8k8_tf32(d, a, b, ::cuda_emulation::Location::current());
+#endif
+}
+
+// Two values as F16, the first one lower.
+__device__ __forceinline__ uint32_t two_halves(float first, float second) {
+#ifdef __CUDACC__
+  const __half2 halves = __floats2half2_rn(first, second);
+  uint32_t bits;
+  memcpy(&bits, &halves, sizeof(bits));
+  return bits;
+#else
+  return quant::f16_from_float(first) |
+         (static_cast<uint32_t>(quant::f16_from_float(second)) << 16);
+#endif
+}
+
+// D += A * B of a warp: 16 x 8 x 16, values of 16 bits (BF16 or F16) with sums in float. A word has
+// two values side by side, the first one lower: word i of A those from A[g + 8 (i % 2)][2 t + 8 (i
+// / 2)] on, word i of B those from B[2 t + 8 i][g] on. D as above.
+template <bool kBf16>
+__device__ __forceinline__ void mma_half(float (&d)[4], const uint32_t (&a)[4],
+                                         const uint32_t (&b)[2]) {
+#ifdef __CUDACC__
+  if constexpr (kBf16) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  } else {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  }
+#else
+  ::cuda_emulation::mma_m16n8k16_half(d, a, b, kBf16, ::cuda_emulation::Location::current());
 #endif
 }
 

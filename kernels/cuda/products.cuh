@@ -4,7 +4,7 @@
 // or on which kernel computed it.
 //   decode_blocks     few rows: packed weights are read once, dp4a
 //   tile_blocks       many rows: weights unpacked to shared memory once per 32 rows, mma.sync
-//   decode_floats, tile_floats   the same two for F32, F16 and BF16, with fma
+//   decode_floats, tile_floats   the same two for F32, with fma; F16 and BF16: products_half.cuh
 #pragma once
 
 #include "kernels/cuda/products.h"

@@ -66,6 +66,12 @@ void mma_m16n8k16_s8(int32_t (&d)[4], const uint32_t (&a)[2], uint32_t b, const 
 void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2],
                       const Location& where);
 
+// D = A * B + D of a warp, 16 x 8 x 16, values of 16 bits with sums in float. Word i of A holds
+// A[g + 8 (i % 2)][2 t + 8 (i / 2)] and, higher, the one after it; of B B[2 t + 8 i][g] and the one
+// below it.
+void mma_m16n8k16_half(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], bool is_bf16,
+                       const Location& where);
+
 }  // namespace cuda_emulation
 
 using CudaLocation = cuda_emulation::Location;

@@ -92,6 +92,50 @@ TEST(Emulation, FloatMmaTakesElevenBits) {
   EXPECT_EQ(high_part(1.0F + 0x1p-10F + 0x1p-11F), 1.0F + 0x1p-10F);
 }
 
+struct HalfMmaParams {
+  const float* a;  // [16][16]
+  const float* b;  // [8][16]: column by column
+  float* d;        // [16][8]
+  bool bf16;
+};
+__global__ void one_half_mma(HalfMmaParams p) {
+  const int g = static_cast<int>(threadIdx.x) / 4;
+  const int t = static_cast<int>(threadIdx.x) % 4;
+  const auto words = [&](const float* from) {
+    return p.bf16 ? quant::bits_of(from[0]) >> 16 | (quant::bits_of(from[1]) & 0xffff0000U)
+                  : two_halves(from[0], from[1]);
+  };
+  uint32_t a[4], b[2];
+  float d[4] = {1, 1, 1, 1};
+  for (int i = 0; i < 4; ++i) a[i] = words(p.a + (g + i % 2 * 8) * 16 + 2 * t + i / 2 * 8);
+  for (int i = 0; i < 2; ++i) b[i] = words(p.b + g * 16 + 2 * t + 8 * i);
+  if (p.bf16) {
+    mma_half<true>(d, a, b);
+  } else {
+    mma_half<false>(d, a, b);
+  }
+  for (int i = 0; i < 4; ++i) p.d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = d[i];
+}
+
+TEST(Emulation, MmaOfSixteenBitsIsAProductOfMatrices) {
+  float a[16][16], b[8][16], d[16][8];
+  for (int k = 0; k < 16; ++k) {
+    for (int i = 0; i < 16; ++i) a[i][k] = static_cast<float>((37 * i + 91 * k) % 127 - 60);
+    for (int j = 0; j < 8; ++j) b[j][k] = static_cast<float>((53 * j + 29 * k) % 61 - 30) / 8.0F;
+  }
+  for (const bool bf16 : {true, false}) {
+    launch({1, 1, 1}, 32, 0, nullptr, one_half_mma,
+           HalfMmaParams{&a[0][0], &b[0][0], &d[0][0], bf16});
+    for (int i = 0; i < 16; ++i) {
+      for (int j = 0; j < 8; ++j) {
+        float sum = 1;
+        for (int k = 0; k < 16; ++k) sum += a[i][k] * b[j][k];
+        EXPECT_EQ(d[i][j], sum) << i << ", " << j << (bf16 ? " bf16" : " f16");
+      }
+    }
+  }
+}
+
 struct OutParams {
   int* out;
 };

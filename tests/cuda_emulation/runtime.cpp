@@ -14,6 +14,7 @@
 
 #include "cuda_emulation/cuda.h"
 #include "cuda_emulation/devices.h"
+#include "kernels/quant/float_formats.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -194,6 +195,43 @@ void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2],
         const int m = lane / 4 + i / 2 * 8;
         const int n = lane % 4 * 2 + i % 2;
         for (int k = 0; k < 8; ++k) f->d[i] += left[m][k] * right[n][k];
+      }
+    }
+  });
+}
+
+void mma_m16n8k16_half(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], bool is_bf16,
+                       const Location& where) {
+  struct Frame {
+    float* d;
+    const uint32_t* a;
+    const uint32_t* b;
+    bool is_bf16;
+  };
+  Frame frame{d, a, b, is_bf16};
+  meet(~0U, "mma.m16n8k16", where, &frame, [](void* const* frames, unsigned) {
+    const bool bf16 = static_cast<const Frame*>(frames[0])->is_bf16;
+    const auto value = [&](uint32_t word, int i) {
+      const auto bits = static_cast<uint16_t>(word >> (16 * i));
+      return bf16 ? llmrun::quant::float_from_bf16(bits) : llmrun::quant::float_from_f16(bits);
+    };
+    float left[16][16], right[8][16];
+    for (int lane = 0; lane < 32; ++lane) {
+      const auto* const f = static_cast<const Frame*>(frames[lane]);
+      const int column = lane % 4 * 2;
+      for (int i = 0; i < 8; ++i) {
+        left[lane / 4 + i / 2 % 2 * 8][column + i / 4 * 8 + i % 2] = value(f->a[i / 2], i % 2);
+      }
+      for (int i = 0; i < 4; ++i) {
+        right[lane / 4][column + i / 2 * 8 + i % 2] = value(f->b[i / 2], i % 2);
+      }
+    }
+    for (int lane = 0; lane < 32; ++lane) {
+      const auto* const f = static_cast<const Frame*>(frames[lane]);
+      for (int i = 0; i < 4; ++i) {
+        const int m = lane / 4 + i / 2 * 8;
+        const int n = lane % 4 * 2 + i % 2;
+        for (int k = 0; k < 16; ++k) f->d[i] += left[m][k] * right[n][k];
       }
     }
   });

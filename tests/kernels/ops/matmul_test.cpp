@@ -95,6 +95,38 @@ TEST_P(Matmul, ExactActivationsGiveTheReferenceProduct) {
   }
 }
 
+// Larger than F16 goes, smaller than it goes, and all sizes side by side.
+TEST_P(Matmul, FloatWeightsTakeActivationsOfAnySize) {
+  const auto cpu = backend(2);
+  Random random(8);
+  constexpr int64_t kIn = 200;
+  constexpr int64_t kOut = 33;
+  for (const TensorType type : {TensorType::F32, TensorType::F16, TensorType::BF16}) {
+    const PackedWeight packed(type, kOut, kIn, 1, random);
+    for (const int64_t n_tokens : {3, 20}) {
+      std::vector<float> x = random.values(n_tokens * kIn);
+      for (size_t i = 0; i < x.size(); ++i) {
+        const size_t t = i / kIn;
+        x[i] *= t % 3 == 0 ? 1e9F : t % 3 == 1 ? 1e-20F : i % 7 == 0 ? 3e5F : 1.0F;
+      }
+      const auto got = product(cpu->ops(), packed.weight, const_rows(x, n_tokens, kIn));
+      const auto want =
+          product(make_reference_backend()->ops(), packed.weight, const_rows(x, n_tokens, kIn));
+      for (int64_t t = 0; t < n_tokens; ++t) {
+        double size = 0;
+        for (const float value : std::span(x).subspan(static_cast<size_t>(t * kIn), kIn)) {
+          size = std::max(size, std::abs(static_cast<double>(value)));
+        }
+        for (int64_t o = 0; o < kOut; ++o) {
+          const auto at = static_cast<size_t>(t * kOut + o);
+          ASSERT_NEAR(got[at], want[at], 1e-5 * size)
+              << quant::traits(type).name << ", token " << t << " of " << n_tokens;
+        }
+      }
+    }
+  }
+}
+
 TEST_P(Matmul, RowsAreTheSameAloneAndTogetherOnAnyNumberOfThreads) {
   Random random(3);
   const auto one = backend(1);
