@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/cuda/queue.h"
 #include "kernels/find_best.h"
@@ -60,16 +61,21 @@ struct ProductParams {
   int64_t y_matrix_stride = 0;
   bool accumulate = false;
 };
-cudaError_t launch_product(const ProductParams& params, Queue& queue);
+// At most kMaxProducts in one launch: of one tensor type, with the same jobs.
+inline constexpr size_t kMaxProducts = 4;
+cudaError_t launch_products(std::span<const ProductParams> products, Queue& queue);
 
 // params.ids is not used: `ids` holds n of them on the device.
 cudaError_t launch_embed(const EmbedParams& params, const int32_t* ids, int64_t n, Queue& queue);
 
 // ---- rows.cu -----------------------------------------------------------------------------------
 
-cudaError_t launch_norm(const NormParams& params, Queue& queue);
+// Some leave what they write quantised too, unless quantized.q is null. Groups and rows are then
+// multiples of 32 values.
+cudaError_t launch_norm(const NormParams& params, const QuantizedRows& quantized, Queue& queue);
 cudaError_t launch_rope(const RopeParams& params, const int32_t* positions, Queue& queue);
-cudaError_t launch_gated_activation(const GatedActivationParams& params, Queue& queue);
+cudaError_t launch_gated_activation(const GatedActivationParams& params,
+                                    const QuantizedRows& quantized, Queue& queue);
 cudaError_t launch_add(const AddParams& params, Queue& queue);
 cudaError_t launch_multiply(const MultiplyParams& params, Queue& queue);
 cudaError_t launch_scale(const ScaleParams& params, Queue& queue);

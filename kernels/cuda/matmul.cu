@@ -2,6 +2,7 @@
 // table of the types' launchers. The products themselves are in products.cuh.
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/products.h"
+#include "kernels/cuda/quantize.cuh"
 #include "kernels/cuda/unpack.cuh"
 
 namespace llmrun::kernels::cuda {
@@ -16,22 +17,7 @@ __global__ void __launch_bounds__(kThreads) quantize(QuantizeParams p) {
   const int64_t row = warp / n_units;
   const int64_t at = warp % n_units * kUnitSize + lane;
   const float* const x = p.x.data + row / p.n_inner * p.x.stride + row % p.n_inner * p.inner_stride;
-  const float value = x[at];
-  float largest = fabsf(value);
-  for (int bits = 8; bits > 0; bits /= 2) {
-    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, bits));
-  }
-  const float scale = largest / 127.0F;
-  const float inverse = largest > 1e-35F ? 127.0F / largest : 0.0F;
-  const int q = static_cast<int>(rintf(value * inverse));
-  int sum = q;
-  for (int bits = 8; bits > 0; bits /= 2) sum += __shfl_xor_sync(kAllLanes, sum, bits);
-  p.out.q[row * p.width + at] = static_cast<int8_t>(q);
-  if (lane % 16 == 0) {
-    const int64_t group = (row * p.width + at) / 16;
-    p.out.scales[group] = scale;
-    p.out.sums[group] = scale * static_cast<float>(sum);
-  }
+  write_quantized(x[at], row * p.width + at, p.out);
 }
 
 const TypeLaunchers& launchers(TensorType type) {
@@ -55,9 +41,18 @@ cudaError_t launch_quantize(const QuantizeParams& p, Queue& queue) {
   return launch({blocks, 1, 1}, kThreads, 0, queue, quantize, p);
 }
 
-cudaError_t launch_product(const ProductParams& p, Queue& queue) {
-  if (!is_aligned(p.weight.data) || p.n_jobs < 0 || p.max_count < 0) return cudaErrorInvalidValue;
-  return launchers(p.weight.type).product(p, queue);
+cudaError_t launch_products(std::span<const ProductParams> products, Queue& queue) {
+  if (products.empty() || products.size() > kMaxProducts) return cudaErrorInvalidValue;
+  ProductSet set;
+  for (const ProductParams& p : products) {
+    if (!is_aligned(p.weight.data) || p.n_jobs < 0 || p.max_count < 0 ||
+        p.weight.type != products[0].weight.type || p.n_jobs != products[0].n_jobs ||
+        p.max_count != products[0].max_count) {
+      return cudaErrorInvalidValue;
+    }
+    set.products[set.n++] = p;
+  }
+  return launchers(products[0].weight.type).products(set, queue);
 }
 
 cudaError_t launch_embed(const EmbedParams& p, const int32_t* ids, int64_t n, Queue& queue) {

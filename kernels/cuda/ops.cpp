@@ -13,9 +13,26 @@ namespace {
 
 bool is_float(const Weight& weight) { return quant::traits(weight.type).is_float; }
 
+bool same_rows(const ConstRows& a, const ConstRows& b) {
+  return a.data == b.data && a.n == b.n && a.width == b.width && a.stride == b.stride;
+}
+
+QuantizedRows lay_out(std::byte* at, int64_t n_values) {
+  const auto n = static_cast<size_t>(n_values);
+  QuantizedRows rows;
+  rows.q = reinterpret_cast<int8_t*>(at);
+  at += aligned(n);
+  rows.scales = reinterpret_cast<float*>(at);
+  at += aligned(n / 16 * sizeof(float));
+  rows.sums = reinterpret_cast<float*>(at);
+  return rows;
+}
+
 }  // namespace
 
+// Every op comes here after its launch, so what the one before left beside its rows is forgotten.
 void CudaOps::check(cudaError_t error, std::string_view what) {
+  beside_ = {};
   if (error == cudaSuccess || error_ != cudaSuccess) return;
   error_ = error;
   failed_ = what;
@@ -39,19 +56,37 @@ std::byte* CudaOps::scratch(size_t bytes, std::string_view what) {
 
 QuantizedRows CudaOps::quantize(const ConstRows& x, int64_t n_inner, int64_t inner_stride,
                                 int64_t width, std::byte* to) {
-  const auto n = static_cast<size_t>(x.n * n_inner * width);
   QuantizeParams params;
   params.x = x;
   params.n_inner = n_inner;
   params.inner_stride = inner_stride;
   params.width = width;
-  params.out.q = reinterpret_cast<int8_t*>(to);
-  to += aligned(n);
-  params.out.scales = reinterpret_cast<float*>(to);
-  to += aligned(n / 16 * sizeof(float));
-  params.out.sums = reinterpret_cast<float*>(to);
+  params.out = lay_out(to, x.n * n_inner * width);
   check(launch_quantize(params, queue_), "quantize");
   return params.out;
+}
+
+QuantizedRows CudaOps::beside(const Rows& y) {
+  if (!quantizes_ || y.n == 0 || y.width % 32 != 0) return {};
+  std::byte* const to = scratch(quantized_bytes(y.n, y.width), "scratch of products");
+  return to == nullptr ? QuantizedRows{} : lay_out(to, y.n * y.width);
+}
+
+void CudaOps::launch_all(std::span<ProductParams> products, std::string_view what) {
+  std::stable_sort(products.begin(), products.end(),
+                   [](const auto& a, const auto& b) { return a.weight.type < b.weight.type; });
+  while (!products.empty()) {
+    const auto fits = [&](size_t n) {
+      const auto before = products.first(n);
+      return n < kMaxProducts && products[n].weight.type == products[0].weight.type &&
+             std::none_of(before.begin(), before.end(),
+                          [&](const ProductParams& p) { return p.y == products[n].y; });
+    };
+    size_t n = 1;
+    while (n < products.size() && fits(n)) ++n;
+    check(launch_products(products.first(n), queue_), what);
+    products = products.subspan(n);
+  }
 }
 
 void CudaOps::matmul(const MatmulParams& params) {
@@ -60,13 +95,18 @@ void CudaOps::matmul(const MatmulParams& params) {
   QuantizedRows rows;
   const bool any_blocks = std::any_of(params.outputs.begin(), params.outputs.end(),
                                       [](const auto& output) { return !is_float(output.weight); });
-  if (any_blocks) {
+  if (any_blocks && beside_.quantized.q != nullptr && same_rows(beside_.rows, x)) {
+    rows = beside_.quantized;
+  } else if (any_blocks) {
+    quantizes_ = true;
     std::byte* const to = scratch(quantized_bytes(x.n, x.width), "scratch of products");
     if (to == nullptr) return;
     rows = quantize(x, 1, 0, x.width, to);
   }
+  std::vector<ProductParams> products;
+  products.reserve(params.outputs.size());
   for (const MatmulOutput& output : params.outputs) {
-    ProductParams p;
+    ProductParams& p = products.emplace_back();
     p.weight = output.weight;
     p.rows = rows;
     p.x = x.data;
@@ -78,8 +118,8 @@ void CudaOps::matmul(const MatmulParams& params) {
     p.y = output.y;
     p.y_stride = output.y_stride;
     p.accumulate = output.accumulate;
-    check(launch_product(p, queue_), "matmul");
   }
+  launch_all(products, "matmul");
 }
 
 void CudaOps::expert_matmul(const ExpertMatmulParams& params) {
@@ -112,6 +152,8 @@ void CudaOps::expert_matmul(const ExpertMatmulParams& params) {
   p.jobs = group.jobs;
   p.n_jobs = group.n_jobs;
   p.max_count = static_cast<int32_t>(std::min(params.max_per_expert, params.n_pairs));
+  std::vector<ProductParams> products;
+  products.reserve(params.outputs.size());
   for (const ExpertMatmulOutput& output : params.outputs) {
     p.weight = output.weight;
     p.bias = output.bias;
@@ -120,8 +162,9 @@ void CudaOps::expert_matmul(const ExpertMatmulParams& params) {
     p.scale_matrix_stride = 1;
     p.y = output.y;
     p.y_stride = output.y_stride;
-    check(launch_product(p, queue_), "expert_matmul");
+    products.push_back(p);
   }
+  launch_all(products, "expert_matmul");
 }
 
 void CudaOps::head_matmul(const HeadMatmulParams& params) {
@@ -145,7 +188,7 @@ void CudaOps::head_matmul(const HeadMatmulParams& params) {
   p.y = params.y.data;
   p.y_stride = params.y.stride;
   p.y_matrix_stride = params.y_head_stride;
-  check(launch_product(p, queue_), "head_matmul");
+  check(launch_products(std::span(&p, 1), queue_), "head_matmul");
 }
 
 void CudaOps::embed(const EmbedParams& params) {
@@ -156,13 +199,20 @@ void CudaOps::embed(const EmbedParams& params) {
 
 // ---- rows --------------------------------------------------------------------------------------
 
-void CudaOps::norm(const NormParams& params) { check(launch_norm(params, queue_), "norm"); }
+void CudaOps::norm(const NormParams& params) {
+  const bool whole_rows = params.group == params.x.width;
+  const QuantizedRows quantized = whole_rows ? beside(params.y) : QuantizedRows{};
+  check(launch_norm(params, quantized, queue_), "norm");
+  beside_ = {params.y, quantized};
+}
 void CudaOps::rope(const RopeParams& params) {
   const int32_t* const positions = upload(params.positions.data(), params.positions.size());
   if (positions != nullptr) check(launch_rope(params, positions, queue_), "rope");
 }
 void CudaOps::gated_activation(const GatedActivationParams& params) {
-  check(launch_gated_activation(params, queue_), "gated_activation");
+  const QuantizedRows quantized = beside(params.y);
+  check(launch_gated_activation(params, quantized, queue_), "gated_activation");
+  beside_ = {params.y, quantized};
 }
 void CudaOps::add(const AddParams& params) { check(launch_add(params, queue_), "add"); }
 void CudaOps::multiply(const MultiplyParams& params) {

@@ -45,6 +45,15 @@ class CudaOps final : public Ops {
  private:
   // Null (and an error is remembered) when there is no memory.
   std::byte* scratch(size_t bytes, std::string_view what);
+  // Rows that the last op wrote, and their quantised form, which it left in the scratch.
+  struct Beside {
+    ConstRows rows;
+    QuantizedRows quantized;
+  };
+  // Where an op that writes `y` shall leave it quantised; nowhere when no product wants it so.
+  QuantizedRows beside(const Rows& y);
+  // In launches of weights of one type.
+  void launch_all(std::span<ProductParams> products, std::string_view what);
   // Quantises x into quantized_bytes() of scratch.
   QuantizedRows quantize(const ConstRows& x, int64_t n_inner, int64_t inner_stride, int64_t width,
                          std::byte* to);
@@ -56,6 +65,8 @@ class CudaOps final : public Ops {
 
   Queue& queue_;
   DeviceScratch scratch_;
+  Beside beside_;
+  bool quantizes_ = false;  // a product was seen whose weights are blocks
   cudaError_t error_ = cudaSuccess;
   std::string_view failed_;
 };

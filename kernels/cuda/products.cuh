@@ -40,6 +40,13 @@ __device__ __forceinline__ float unit_term(const float* scale, const float* offs
   return term;
 }
 
+// The product that a block works on, and its number among the blocks of that one.
+__device__ __forceinline__ const ProductParams& product_of(const ProductSet& set, int& block) {
+  block = static_cast<int>(blockIdx.x);
+  int i = 0;
+  while (block >= set.n_blocks[i]) block -= set.n_blocks[i++];
+  return set.products[i];
+}
 __device__ __forceinline__ ProductJob job_of(const ProductParams& p) {
   if (p.jobs != nullptr) return p.jobs[blockIdx.z];
   ProductJob job = p.job;
@@ -82,7 +89,7 @@ constexpr int kTermStride = 33;  // odd: lanes that read a column meet different
 // A warp computes kWarpOutputs outputs for up to kDecodeRows rows, 32 units at a time: each lane
 // makes the terms of its unit, then a lane per result adds 32 terms in order.
 template <typename Terms>
-__device__ __forceinline__ void decode(const ProductParams& p, const Terms& make_terms) {
+__device__ __forceinline__ void decode(const ProductParams& p, int block, const Terms& make_terms) {
   SharedMemory shared;
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int lane = static_cast<int>(threadIdx.x % 32);
@@ -93,7 +100,7 @@ __device__ __forceinline__ void decode(const ProductParams& p, const Terms& make
   const ProductJob job = job_of(p);
   const int n_rows = job.count;
   if (n_rows == 0) return;  // the whole block
-  const int64_t o = (static_cast<int64_t>(blockIdx.x) * kDecodeWarps + warp) * kWarpOutputs;
+  const int64_t o = (static_cast<int64_t>(block) * kDecodeWarps + warp) * kWarpOutputs;
   const int n_outputs = static_cast<int>(
       min(static_cast<int64_t>(kWarpOutputs), p.weight.n_out - o));  // may be negative: none
   if (n_outputs <= 0) return;  // whole warps leave, and no barrier of the block follows
@@ -116,33 +123,36 @@ __device__ __forceinline__ void decode(const ProductParams& p, const Terms& make
 }
 
 template <typename Policy>
-__global__ void __launch_bounds__(kDecodeWarps * 32) decode_blocks(ProductParams p) {
+__global__ void __launch_bounds__(kDecodeWarps * 32) decode_blocks(ProductSet set) {
+  int block = 0;
+  const ProductParams& p = product_of(set, block);
   constexpr int kUnits = Policy::kBlockSize / kUnitSize;
-  decode(p, [&](const ProductJob& job, int n_rows, int64_t o, int n_outputs, int64_t unit,
-                float* terms) {
-    for (int output = 0; output < n_outputs; ++output) {
-      const auto* const blocks =
-          reinterpret_cast<const typename Policy::Block*>(weight_row(p, job, o + output));
-      Unit w;
-      Unpack<Policy>::get(blocks[unit / kUnits], static_cast<int>(unit % kUnits), w);
-      for (int row = 0; row < n_rows; ++row) {
-        const int64_t at = quantized_row(p, job, row) * p.weight.n_in + unit * kUnitSize;
-        const auto* const x = reinterpret_cast<const uint8_t*>(p.rows.q + at);
-        uint32_t q[8];
-        load_words<8, 16>(x, q);
-        int s0 = 0;
-        int s1 = 0;
-        for (int i = 0; i < 4; ++i) {
-          s0 = __dp4a(static_cast<int>(w.q[i]), static_cast<int>(q[i]), s0);
-          s1 = __dp4a(static_cast<int>(w.q[4 + i]), static_cast<int>(q[4 + i]), s1);
+  decode(
+      p, block,
+      [&](const ProductJob& job, int n_rows, int64_t o, int n_outputs, int64_t unit, float* terms) {
+        for (int output = 0; output < n_outputs; ++output) {
+          const auto* const blocks =
+              reinterpret_cast<const typename Policy::Block*>(weight_row(p, job, o + output));
+          Unit w;
+          Unpack<Policy>::get(blocks[unit / kUnits], static_cast<int>(unit % kUnits), w);
+          for (int row = 0; row < n_rows; ++row) {
+            const int64_t at = quantized_row(p, job, row) * p.weight.n_in + unit * kUnitSize;
+            const auto* const x = reinterpret_cast<const uint8_t*>(p.rows.q + at);
+            uint32_t q[8];
+            load_words<8, 16>(x, q);
+            int s0 = 0;
+            int s1 = 0;
+            for (int i = 0; i < 4; ++i) {
+              s0 = __dp4a(static_cast<int>(w.q[i]), static_cast<int>(q[i]), s0);
+              s1 = __dp4a(static_cast<int>(w.q[4 + i]), static_cast<int>(q[4 + i]), s1);
+            }
+            const Activation32 activation{{p.rows.scales[at / 16], p.rows.scales[at / 16 + 1]},
+                                          {p.rows.sums[at / 16], p.rows.sums[at / 16 + 1]}};
+            terms[(row * kWarpOutputs + output) * kTermStride] =
+                unit_term<Policy>(w.scale, w.offset, activation, s0, s1);
+          }
         }
-        const Activation32 activation{{p.rows.scales[at / 16], p.rows.scales[at / 16 + 1]},
-                                      {p.rows.sums[at / 16], p.rows.sums[at / 16 + 1]}};
-        terms[(row * kWarpOutputs + output) * kTermStride] =
-            unit_term<Policy>(w.scale, w.offset, activation, s0, s1);
-      }
-    }
-  });
+      });
 }
 
 // Value i of a row of a float type.
@@ -158,25 +168,28 @@ __device__ __forceinline__ float float_value(const uint8_t* row, int64_t i) {
 }
 
 template <typename Policy>
-__global__ void __launch_bounds__(kDecodeWarps * 32) decode_floats(ProductParams p) {
-  decode(p, [&](const ProductJob& job, int n_rows, int64_t o, int n_outputs, int64_t unit,
-                float* terms) {
-    const int64_t begin = unit * kUnitSize;
-    const int64_t end = min(begin + kUnitSize, p.weight.n_in);
-    for (int output = 0; output < n_outputs; ++output) {
-      const uint8_t* const w = weight_row(p, job, o + output);
-      float term[kDecodeRows] = {};
-      for (int64_t i = begin; i < end; ++i) {
-        const float value = float_value<Policy>(w, i);
-        for (int row = 0; row < n_rows; ++row) {
-          term[row] = fmaf(value, float_row(p, job, row)[i], term[row]);
+__global__ void __launch_bounds__(kDecodeWarps * 32) decode_floats(ProductSet set) {
+  int block = 0;
+  const ProductParams& p = product_of(set, block);
+  decode(
+      p, block,
+      [&](const ProductJob& job, int n_rows, int64_t o, int n_outputs, int64_t unit, float* terms) {
+        const int64_t begin = unit * kUnitSize;
+        const int64_t end = min(begin + kUnitSize, p.weight.n_in);
+        for (int output = 0; output < n_outputs; ++output) {
+          const uint8_t* const w = weight_row(p, job, o + output);
+          float term[kDecodeRows] = {};
+          for (int64_t i = begin; i < end; ++i) {
+            const float value = float_value<Policy>(w, i);
+            for (int row = 0; row < n_rows; ++row) {
+              term[row] = fmaf(value, float_row(p, job, row)[i], term[row]);
+            }
+          }
+          for (int row = 0; row < n_rows; ++row) {
+            terms[(row * kWarpOutputs + output) * kTermStride] = term[row];
+          }
         }
-      }
-      for (int row = 0; row < n_rows; ++row) {
-        terms[(row * kWarpOutputs + output) * kTermStride] = term[row];
-      }
-    }
-  });
+      });
 }
 
 // ---- many rows ---------------------------------------------------------------------------------
@@ -266,14 +279,16 @@ __device__ __forceinline__ uint32_t tile_word(const int8_t* tile, int row, int b
 
 // A warp computes 16 outputs of 32 rows.
 template <typename Policy>
-__global__ void __launch_bounds__(kTileThreads) tile_blocks(ProductParams p) {
+__global__ void __launch_bounds__(kTileThreads) tile_blocks(ProductSet set) {
+  int block = 0;
+  const ProductParams& p = product_of(set, block);
   constexpr int kColumns = kTileRows / 8;  // fragments of 8 rows
   BlockTile<Policy> tile;
   const ProductJob job = job_of(p);
   const int first = static_cast<int>(blockIdx.y) * kTileRows;
   if (first >= job.count) return;  // the whole block
   const int n_rows = min(kTileRows, job.count - first);
-  const int64_t o = static_cast<int64_t>(blockIdx.x) * kTileOutputs;
+  const int64_t o = static_cast<int64_t>(block) * kTileOutputs;
   const int64_t n_units = p.weight.n_in / kUnitSize;
   const int warp_output = static_cast<int>(threadIdx.x / 32) * 16;
   const int g = static_cast<int>(threadIdx.x % 32) / 4;
@@ -324,7 +339,9 @@ constexpr int kFloatStride = kUnitSize + 1;
 
 // A thread computes 4 outputs of 4 rows.
 template <typename Policy>
-__global__ void __launch_bounds__(kTileThreads) tile_floats(ProductParams p) {
+__global__ void __launch_bounds__(kTileThreads) tile_floats(ProductSet set) {
+  int block = 0;
+  const ProductParams& p = product_of(set, block);
   SharedMemory shared;
   float* const weights = shared.array<float>(kTileOutputs * kFloatStride);
   float* const rows = shared.array<float>(kTileRows * kFloatStride);
@@ -332,7 +349,7 @@ __global__ void __launch_bounds__(kTileThreads) tile_floats(ProductParams p) {
   const int first = static_cast<int>(blockIdx.y) * kTileRows;
   if (first >= job.count) return;  // the whole block
   const int n_rows = min(kTileRows, job.count - first);
-  const int64_t o = static_cast<int64_t>(blockIdx.x) * kTileOutputs;
+  const int64_t o = static_cast<int64_t>(block) * kTileOutputs;
   const int output0 = static_cast<int>(threadIdx.x % 16);  // and 16, 32, 48 further
   const int row0 = static_cast<int>(threadIdx.x / 16);     // and 8, 16, 24 further
   float sums[4][4] = {};
@@ -408,22 +425,45 @@ __global__ void __launch_bounds__(kThreads) embed_rows(EmbedRowsParams p) {
 
 // ---- launching ---------------------------------------------------------------------------------
 
+// `outputs` of a product are one block's, or those of one row of blocks.
+inline cudaError_t launch_set(ProductSet set, int64_t outputs, unsigned rows_of_blocks,
+                              unsigned threads, size_t shared, Queue& queue,
+                              void (*kernel)(ProductSet)) {
+  unsigned n_blocks = 0;
+  for (int i = 0; i < set.n; ++i) {
+    const unsigned n = blocks_for(set.products[i].weight.n_out, outputs);
+    if (n == 0 || n > 0x7fffffff - n_blocks) return cudaErrorInvalidValue;
+    set.n_blocks[i] = static_cast<int32_t>(n);
+    n_blocks += n;
+  }
+  return launch({n_blocks, rows_of_blocks, static_cast<unsigned>(set.products[0].n_jobs)}, threads,
+                shared, queue, kernel, set);
+}
+
 template <typename Policy>
-cudaError_t launch_type(const ProductParams& p, Queue& queue) {
-  const auto n_jobs = static_cast<unsigned>(p.n_jobs);
-  const bool few = p.max_count <= kDecodeRows;
-  const dim3 grid{blocks_for(p.weight.n_out, few ? kDecodeWarps * kWarpOutputs : kTileOutputs),
-                  few ? 1U : blocks_for(p.max_count, kTileRows), n_jobs};
-  constexpr size_t kDecodeShared =
-      shared_bytes<float>(kDecodeWarps * kDecodeRows * kWarpOutputs * kTermStride);
+cudaError_t launch_type(const ProductSet& set, Queue& queue) {
+  const int32_t n_rows = set.products[0].max_count;
+  if (n_rows <= kDecodeRows) {
+    constexpr size_t kShared =
+        shared_bytes<float>(kDecodeWarps * kDecodeRows * kWarpOutputs * kTermStride);
+    void (*kernel)(ProductSet) = nullptr;
+    if constexpr (Policy::kIsFloat) {
+      kernel = decode_floats<Policy>;
+    } else {
+      kernel = decode_blocks<Policy>;
+    }
+    return launch_set(set, kDecodeWarps * kWarpOutputs, 1, kDecodeWarps * 32, kShared, queue,
+                      kernel);
+  }
+  const unsigned rows_of_blocks = blocks_for(n_rows, kTileRows);
   if constexpr (Policy::kIsFloat) {
-    if (few) return launch(grid, kDecodeWarps * 32, kDecodeShared, queue, decode_floats<Policy>, p);
-    const size_t shared = shared_bytes<float>(kTileOutputs * kFloatStride) +
-                          shared_bytes<float>(kTileRows * kFloatStride);
-    return launch(grid, kTileThreads, shared, queue, tile_floats<Policy>, p);
+    constexpr size_t kShared = shared_bytes<float>(kTileOutputs * kFloatStride) +
+                               shared_bytes<float>(kTileRows * kFloatStride);
+    return launch_set(set, kTileOutputs, rows_of_blocks, kTileThreads, kShared, queue,
+                      tile_floats<Policy>);
   } else {
-    if (few) return launch(grid, kDecodeWarps * 32, kDecodeShared, queue, decode_blocks<Policy>, p);
-    return launch(grid, kTileThreads, BlockTile<Policy>::bytes(), queue, tile_blocks<Policy>, p);
+    return launch_set(set, kTileOutputs, rows_of_blocks, kTileThreads, BlockTile<Policy>::bytes(),
+                      queue, tile_blocks<Policy>);
   }
 }
 

@@ -14,8 +14,15 @@ struct EmbedRowsParams {
   Rows y;
 };
 
+// What one launch computes. A block belongs to the product in whose part of the grid it lies.
+struct ProductSet {
+  ProductParams products[kMaxProducts];
+  int32_t n_blocks[kMaxProducts] = {};
+  int32_t n = 0;
+};
+
 struct TypeLaunchers {
-  cudaError_t (*product)(const ProductParams& params, Queue& queue);
+  cudaError_t (*products)(const ProductSet& set, Queue& queue);  // which fills in n_blocks
   cudaError_t (*embed)(const EmbedRowsParams& params, Queue& queue);
 };
 #define LLMRUN_TENSOR_TYPE(type, id, name, header) TypeLaunchers launchers_of_##type();

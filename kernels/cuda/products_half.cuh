@@ -144,7 +144,9 @@ constexpr size_t kHalfDecodeShared =
 
 // A block computes kTiles * 16 outputs; a thread per result adds the terms that all warps made.
 template <typename Policy, int kTiles>
-__global__ void __launch_bounds__(kDecodeWarps * 32) decode_halves(ProductParams p) {
+__global__ void __launch_bounds__(kDecodeWarps * 32) decode_halves(ProductSet set) {
+  int block = 0;
+  const ProductParams& p = product_of(set, block);
   constexpr int kOutputs = kTiles * 16;
   constexpr int kStride = kHalfTermStride<kTiles>;
   constexpr int kSums = kDecodeRows * kOutputs / (kDecodeWarps * 32);  // of a thread
@@ -156,7 +158,7 @@ __global__ void __launch_bounds__(kDecodeWarps * 32) decode_halves(ProductParams
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int g = static_cast<int>(threadIdx.x % 32) / 4;
   const int t = static_cast<int>(threadIdx.x % 4);
-  const int o = static_cast<int>(blockIdx.x) * kOutputs;
+  const int o = block * kOutputs;
   const int n_in = static_cast<int>(p.weight.n_in);
   const int n_units = (n_in + kUnitSize - 1) / kUnitSize;
   const bool aligned_weights = p.weight.row_bytes % 16 == 0;
@@ -291,14 +293,16 @@ struct HalfTile {
 
 // A warp computes 32 outputs of 32 rows.
 template <typename Policy>
-__global__ void __launch_bounds__(kHalfTileThreads, 2) tile_halves(ProductParams p) {
+__global__ void __launch_bounds__(kHalfTileThreads, 2) tile_halves(ProductSet set) {
+  int block = 0;
+  const ProductParams& p = product_of(set, block);
   constexpr int kColumns = 4;  // fragments of 8 rows
   const HalfTile<Policy> tile;
   const ProductJob job = job_of(p);
   const int first = static_cast<int>(blockIdx.y) * kHalfTileRows;
   if (first >= job.count) return;  // the whole block
   const int n_rows = min(kHalfTileRows, job.count - first);
-  const int o = static_cast<int>(blockIdx.x) * kHalfTileOutputs;
+  const int o = block * kHalfTileOutputs;
   const int n_units = (static_cast<int>(p.weight.n_in) + kUnitSize - 1) / kUnitSize;
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int warp_output = warp % 4 * 32;
@@ -353,26 +357,28 @@ __global__ void __launch_bounds__(kHalfTileThreads, 2) tile_halves(ProductParams
 // ---- launching ---------------------------------------------------------------------------------
 
 template <typename Policy, int kTiles>
-cudaError_t launch_decode_halves(const ProductParams& p, Queue& queue) {
-  return launch({blocks_for(p.weight.n_out, kTiles * 16), 1U, static_cast<unsigned>(p.n_jobs)},
-                kDecodeWarps * 32, kHalfDecodeShared<kTiles>, queue, decode_halves<Policy, kTiles>,
-                p);
+cudaError_t launch_decode_halves(const ProductSet& set, Queue& queue) {
+  return launch_set(set, kTiles * 16, 1, kDecodeWarps * 32, kHalfDecodeShared<kTiles>, queue,
+                    decode_halves<Policy, kTiles>);
 }
 
 template <typename Policy>
-cudaError_t launch_halves(const ProductParams& p, Queue& queue) {
-  if (p.weight.n_in > INT32_MAX / 2 || p.weight.n_out > INT32_MAX / 2) {
-    return cudaErrorInvalidValue;
+cudaError_t launch_halves(const ProductSet& set, Queue& queue) {
+  int64_t n_out = 0;
+  for (int i = 0; i < set.n; ++i) {
+    const Weight& weight = set.products[i].weight;
+    if (weight.n_in > INT32_MAX / 2 || weight.n_out > INT32_MAX / 2) return cudaErrorInvalidValue;
+    n_out += weight.n_out;
   }
-  if (p.max_count > kDecodeRows) {
-    return launch({blocks_for(p.weight.n_out, kHalfTileOutputs),
-                   blocks_for(p.max_count, kHalfTileRows), static_cast<unsigned>(p.n_jobs)},
-                  kHalfTileThreads, HalfTile<Policy>::bytes(), queue, tile_halves<Policy>, p);
+  const ProductParams& first = set.products[0];
+  if (first.max_count > kDecodeRows) {
+    return launch_set(set, kHalfTileOutputs, blocks_for(first.max_count, kHalfTileRows),
+                      kHalfTileThreads, HalfTile<Policy>::bytes(), queue, tile_halves<Policy>);
   }
   // Outputs in larger pieces read the rows less often, but few outputs need many blocks.
   constexpr int64_t kFewOutputs = 4096;
-  return p.weight.n_out * p.n_jobs > kFewOutputs ? launch_decode_halves<Policy, 2>(p, queue)
-                                                 : launch_decode_halves<Policy, 1>(p, queue);
+  return n_out * first.n_jobs > kFewOutputs ? launch_decode_halves<Policy, 2>(set, queue)
+                                            : launch_decode_halves<Policy, 1>(set, queue);
 }
 
 }  // namespace

@@ -1,13 +1,20 @@
 // Row-wise ops on the device: normalisation, rotary embedding, activations, sums and scalings.
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/math.cuh"
+#include "kernels/cuda/quantize.cuh"
 
 namespace llmrun::kernels::cuda {
 namespace {
 
 // ---- normalisation: a block per group ----------------------------------------------------------
 
-__global__ void __launch_bounds__(kThreads) norm(NormParams p) {
+struct NormRowsParams {
+  NormParams op;
+  QuantizedRows quantized;
+};
+
+__global__ void __launch_bounds__(kThreads) norm(NormRowsParams params) {
+  const NormParams& p = params.op;
   SharedMemory shared;
   float* const scratch = shared.array<float>(kThreads / 32);
   const int64_t groups = p.x.width / p.group;
@@ -34,6 +41,9 @@ __global__ void __launch_bounds__(kThreads) norm(NormParams p) {
     if (p.weight != nullptr) value *= p.weight[w + i];
     if (p.bias != nullptr) value += p.bias[w + i];
     y[i] = value;
+    if (params.quantized.q != nullptr) {
+      write_quantized(value, row * p.x.width + first + i, params.quantized);
+    }
   }
 }
 
@@ -84,13 +94,21 @@ __device__ __forceinline__ float gated(const GatedActivationParams& p, float gat
   return activate(p.activation, gate) * up;
 }
 
-__global__ void __launch_bounds__(kThreads) gated_activation(GatedActivationParams p) {
+struct GatedRowsParams {
+  GatedActivationParams op;
+  QuantizedRows quantized;
+};
+
+__global__ void __launch_bounds__(kThreads) gated_activation(GatedRowsParams params) {
+  const GatedActivationParams& p = params.op;
   const int64_t index = thread_index();
   if (index >= p.gate.n * p.gate.width) return;
   const int64_t t = index / p.gate.width;
   const int64_t i = index % p.gate.width;
   const float up = p.up.data == nullptr ? 1.0F : p.up.data[t * p.up.stride + i];
-  p.y.data[t * p.y.stride + i] = gated(p, p.gate.data[t * p.gate.stride + i], up);
+  const float y = gated(p, p.gate.data[t * p.gate.stride + i], up);
+  p.y.data[t * p.y.stride + i] = y;
+  if (params.quantized.q != nullptr) write_quantized(y, index, params.quantized);
 }
 
 __global__ void __launch_bounds__(kThreads) add(AddParams p) {
@@ -164,13 +182,14 @@ cudaError_t launch_elements(int64_t n, void (*kernel)(Params), const Params& par
 
 }  // namespace
 
-cudaError_t launch_norm(const NormParams& p, Queue& queue) {
+cudaError_t launch_norm(const NormParams& p, const QuantizedRows& quantized, Queue& queue) {
   if (p.group <= 0 || p.x.width % p.group != 0) return cudaErrorInvalidValue;
+  if (quantized.q != nullptr && p.group % 32 != 0) return cudaErrorInvalidValue;
   const int64_t n = p.x.n * (p.x.width / p.group);
   if (n > 0x7fffffff) return cudaErrorInvalidValue;
   const unsigned threads = p.group <= 512 ? 32 : kThreads;
   return launch({static_cast<unsigned>(n), 1, 1}, threads, shared_bytes<float>(kThreads / 32),
-                queue, norm, p);
+                queue, norm, NormRowsParams{p, quantized});
 }
 
 cudaError_t launch_rope(const RopeParams& p, const int32_t* positions, Queue& queue) {
@@ -180,8 +199,11 @@ cudaError_t launch_rope(const RopeParams& p, const int32_t* positions, Queue& qu
   return launch_elements(p.x.n * p.n_pairs, rope, rows, queue);
 }
 
-cudaError_t launch_gated_activation(const GatedActivationParams& p, Queue& queue) {
-  return launch_elements(p.gate.n * p.gate.width, gated_activation, p, queue);
+cudaError_t launch_gated_activation(const GatedActivationParams& p, const QuantizedRows& quantized,
+                                    Queue& queue) {
+  if (quantized.q != nullptr && p.gate.width % 32 != 0) return cudaErrorInvalidValue;
+  return launch_elements(p.gate.n * p.gate.width, gated_activation, GatedRowsParams{p, quantized},
+                         queue);
 }
 cudaError_t launch_add(const AddParams& p, Queue& queue) {
   return launch_elements(p.x.n * p.x.width, add, p, queue);

@@ -387,7 +387,13 @@ Options& options() {
   static Options instance;
   return instance;
 }
+namespace {
+size_t n_launches = 0;
+}  // namespace
+size_t launch_count() { return n_launches; }
+
 void run_grid(Index grid, Index block, size_t shared_bytes, const std::function<void()>& kernel) {
+  ++n_launches;
   runner().run({grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, shared_bytes, kernel);
 }
 unsigned lane() { return runner().lane(); }

@@ -44,6 +44,8 @@ Options& options();
 
 // Runs `kernel` as every thread of the grid.
 void run_grid(Index grid, Index block, size_t shared_bytes, const std::function<void()>& kernel);
+// How often so far.
+size_t launch_count();
 
 // ---- called by device code ---------------------------------------------------------------------
 

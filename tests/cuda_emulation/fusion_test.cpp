@@ -1,0 +1,224 @@
+// Launches that do the work of several: as many as there should be, and the same bits as apart.
+#include <gtest/gtest.h>
+
+#include "cuda_emulation/block.h"
+#include "kernels/ops/support.h"
+
+namespace llmrun::kernels {
+namespace {
+
+constexpr int64_t kWidth = 256;
+constexpr int64_t kHidden = 320;
+
+class CudaFusion : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto backend = make_backend("cuda", {});
+    ASSERT_TRUE(backend) << backend.error().message;
+    backend_ = std::move(*backend);
+    // The backend makes room for quantised rows once it has seen such weights.
+    multiply({&down_}, hidden_, {&x_});
+  }
+
+  static size_t launches() { return cuda_emulation::launch_count(); }
+  [[nodiscard]] Rows rows_of(std::vector<float>& v, int64_t width) const {
+    return rows(v, static_cast<int64_t>(v.size()) / width, width);
+  }
+
+  void norm(std::vector<float>& x, std::vector<float>& y) {
+    NormParams params;
+    params.x = rows_of(x, kWidth);
+    params.y = rows_of(y, kWidth);
+    params.group = kWidth;
+    params.weight = factors_.data();
+    params.weight_size = kWidth;
+    backend_->ops().norm(params);
+  }
+  void multiply(const std::vector<const PackedWeight*>& weights, std::vector<float>& x,
+                const std::vector<std::vector<float>*>& y, bool add = false) {
+    std::vector<MatmulOutput> outputs;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      MatmulOutput output;
+      output.weight = weights[i]->weight;
+      output.y = y[i]->data();
+      output.y_stride = weights[i]->weight.n_out;
+      output.accumulate = add;
+      outputs.push_back(output);
+    }
+    MatmulParams params;
+    params.x = rows_of(x, weights[0]->weight.n_in);
+    params.outputs = outputs;
+    backend_->ops().matmul(params);
+  }
+  void activate(std::vector<float>& gate, std::vector<float>& up) {
+    GatedActivationParams params;
+    params.gate = rows_of(gate, kHidden);
+    params.up = rows_of(up, kHidden);
+    params.y = rows_of(up, kHidden);
+    backend_->ops().gated_activation(params);
+  }
+  // An op between two that would be one; it changes nothing.
+  void pause() {
+    ScaleParams params;
+    params.x = rows_of(other_, kWidth);
+    backend_->ops().scale(params);
+  }
+
+  Random random_{1};
+  std::unique_ptr<Backend> backend_;
+  std::vector<float> factors_ = random_.values(kWidth);
+  std::vector<float> other_ = random_.values(kWidth);
+  std::vector<float> x_ = random_.values(3 * kWidth);
+  std::vector<float> hidden_ = random_.values(3 * kHidden);
+  PackedWeight q_{TensorType::Q4_K, 96, kWidth, 1, random_};
+  PackedWeight k_{TensorType::Q4_K, 33, kWidth, 1, random_};
+  PackedWeight v_{TensorType::Q6_K, 33, kWidth, 1, random_};
+  PackedWeight half_{TensorType::F16, 33, kWidth, 1, random_};
+  PackedWeight gate_{TensorType::Q4_K, kHidden, kWidth, 1, random_};
+  PackedWeight up_{TensorType::Q4_K, kHidden, kWidth, 1, random_};
+  PackedWeight down_{TensorType::Q8_0, kWidth, kHidden, 1, random_};
+};
+
+TEST_F(CudaFusion, NormsAndActivationsLeaveQuantisedRows) {
+  for (const int64_t n : {1, 20}) {
+    const auto run = [&](bool apart) {
+      std::vector<float> x = Random(2).values(n * kWidth);
+      std::vector<float> normed(x.size());
+      std::vector<float> gate(static_cast<size_t>(n * kHidden)), up(gate.size());
+      norm(x, normed);
+      if (apart) pause();
+      multiply({&gate_, &up_}, normed, {&gate, &up});
+      activate(gate, up);
+      if (apart) pause();
+      multiply({&down_}, up, {&x}, true);
+      return x;
+    };
+    const size_t before = launches();
+    const auto together = run(false);
+    const size_t middle = launches();
+    const auto apart = run(true);
+    EXPECT_TRUE(same_bits(together, apart)) << n;
+    EXPECT_EQ(middle - before, 4U) << "norm, gate and up, activation, down";
+    EXPECT_EQ(launches() - middle, 8U) << "two pauses, and two of rows to int8";
+  }
+}
+
+TEST_F(CudaFusion, OtherRowsAreNotTakenForThem) {
+  std::vector<float> x = Random(2).values(4 * kWidth);
+  std::vector<float> first(2 * kWidth), want(4 * 33), got(want.size());
+  multiply({&k_}, x, {&want});
+  std::vector<float> half(x.begin(), x.begin() + 2 * kWidth);
+  norm(half, first);  // another place
+  multiply({&k_}, x, {&got});
+  EXPECT_TRUE(same_bits(got, want));
+  // The same place, but less of it.
+  NormParams params;
+  params.x = rows(half, 2, kWidth);
+  std::vector<float> y = x;
+  params.y = rows(y, 2, kWidth);
+  params.group = kWidth;
+  backend_->ops().norm(params);
+  multiply({&k_}, y, {&got});
+  pause();
+  std::vector<float> copy = y;
+  multiply({&k_}, copy, {&want});
+  EXPECT_TRUE(same_bits(got, want));
+}
+
+TEST_F(CudaFusion, WeightsOfOneTypeAreOneLaunch) {
+  for (const int64_t n : {2, 20}) {
+    std::vector<float> x = Random(3).values(n * kWidth);
+    const auto run = [&](const std::vector<const PackedWeight*>& weights, size_t n_launches) {
+      std::vector<std::vector<float>> together, alone;
+      for (const PackedWeight* weight : weights) {
+        together.emplace_back(static_cast<size_t>(n * weight->weight.n_out));
+      }
+      alone = together;
+      std::vector<std::vector<float>*> to;
+      for (auto& y : together) to.push_back(&y);
+      const size_t before = launches();
+      multiply(weights, x, to);
+      EXPECT_EQ(launches() - before, n_launches);
+      for (size_t i = 0; i < weights.size(); ++i) {
+        multiply({weights[i]}, x, {&alone[i]});
+        EXPECT_TRUE(same_bits(together[i], alone[i])) << i << " of " << n << " rows";
+      }
+    };
+    run({&q_, &k_}, 2);        // and one of rows to int8
+    run({&q_, &k_, &v_}, 3);   // two types
+    run({&q_, &v_, &k_}, 3);   // whatever their order
+    run({&half_, &half_}, 1);  // nothing to quantise
+    run({&gate_, &k_, &up_, &q_}, 2);
+  }
+}
+
+// Two products that add to the same rows come one after the other.
+TEST_F(CudaFusion, SumsAreNotMadeAtOnce) {
+  std::vector<float> x = Random(4).values(2 * kWidth);
+  std::vector<float> sum(2 * 33, 1.0F), want(sum);
+  const size_t before = launches();
+  multiply({&k_, &k_}, x, {&sum, &sum}, true);
+  EXPECT_EQ(launches() - before, 3U);
+  multiply({&k_}, x, {&want}, true);
+  multiply({&k_}, x, {&want}, true);
+  EXPECT_TRUE(same_bits(sum, want));
+}
+
+// The next token of an answer, one layer of it.
+TEST_F(CudaFusion, ALayerOfADenseModelTakesThirteenLaunches) {
+  constexpr int64_t kHeads = 4, kKvHeads = 2, kDim = 64;
+  const PackedWeight key(TensorType::Q4_K, kKvHeads * kDim, kWidth, 1, random_);
+  const PackedWeight other(TensorType::Q6_K, kKvHeads * kDim, kWidth, 1, random_);
+  const PackedWeight query(TensorType::Q4_K, kHeads * kDim, kWidth, 1, random_);
+  const PackedWeight out(TensorType::Q4_K, kWidth, kHeads * kDim, 1, random_);
+  std::vector<std::byte> page_memory(4 * kKvHeads * kPageTokens * kDim);
+  std::byte* k_pages[] = {page_memory.data()};
+  std::byte* v_pages[] = {page_memory.data() + page_memory.size() / 2};
+  const PageTable pages{k_pages, v_pages};
+  const std::vector<int32_t> positions = {0};
+  const std::vector<float> frequencies(kDim / 2, 0.5F);
+  for (const PackedWeight* value : {&key, &other}) {
+    std::vector<float> x = Random(5).values(kWidth), normed(kWidth), q(kHeads * kDim), heads(q);
+    std::vector<float> k(kKvHeads * kDim), v(k), gate(kHidden), up(kHidden);
+    const size_t before = launches();
+    norm(x, normed);
+    multiply({&query, &key, value}, normed, {&q, &k, &v});
+    for (std::vector<float>* const rotated : {&q, &k}) {
+      RopeParams rope;
+      rope.x = rows_of(*rotated, static_cast<int64_t>(rotated->size()));
+      rope.n_heads = rope.x.width / kDim;
+      rope.head_stride = kDim;
+      rope.n_pairs = kDim / 2;
+      rope.positions = positions;
+      rope.frequencies = frequencies.data();
+      backend_->ops().rope(rope);
+    }
+    KvWriteParams write;
+    write.k = rows_of(k, kKvHeads * kDim);
+    write.v = rows_of(v, kKvHeads * kDim);
+    write.n_kv_heads = kKvHeads;
+    write.k_dim = write.v_dim = kDim;
+    write.pages = pages;
+    backend_->ops().kv_write(write);
+    AttentionParams attention;
+    attention.q = rows_of(q, kHeads * kDim);
+    attention.y = rows_of(heads, kHeads * kDim);
+    attention.n_heads = kHeads;
+    attention.n_kv_heads = kKvHeads;
+    attention.k_dim = attention.v_dim = kDim;
+    attention.pages = pages;
+    attention.n_keys = 1;
+    backend_->ops().attention(attention);
+    multiply({&out}, heads, {&x}, true);
+    norm(x, normed);
+    multiply({&gate_, &up_}, normed, {&gate, &up});
+    activate(gate, up);
+    multiply({&down_}, up, {&x}, true);
+    // Norm, q and k and v, two ropes, the cache, attention and its merge, rows to int8, output;
+    // norm, gate and up, activation, down.
+    EXPECT_EQ(launches() - before, value == &key ? 13U : 14U);
+  }
+}
+
+}  // namespace
+}  // namespace llmrun::kernels
