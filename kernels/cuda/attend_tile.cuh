@@ -27,6 +27,7 @@ struct AttendParams {
   int64_t n_tokens;    // of all places
   int64_t segment0;    // of this round, from a place's first one on
   int64_t n_segments;  // of a round
+  QuantizedRows quantized;
 };
 
 // The keys that a query at `position` may see lie in [first, last].

@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "kernels/cuda/attend_tile.cuh"
+#include "kernels/cuda/quantize.cuh"
 #include "kernels/cuda/sizes.h"
 
 namespace llmrun::kernels::cuda {
@@ -131,8 +132,9 @@ __global__ void __launch_bounds__(kAttendThreads) merge_segments(AttendParams p)
       total = merged(merge(running, part[0], part[1]), total, part[2 + dim]);
     }
     if (last_round) {
-      place.y[token * p.op.y.stride + head * p.op.v_dim + dim] =
-          running.sum > 0.0F ? total / running.sum : 0.0F;
+      const float y = running.sum > 0.0F ? total / running.sum : 0.0F;
+      place.y[token * p.op.y.stride + head * p.op.v_dim + dim] = y;
+      if (p.quantized.q != nullptr) write_quantized(y, index * p.op.v_dim + dim, p.quantized);
       continue;
     }
     carry[2 + dim] = total;
@@ -223,10 +225,11 @@ void set_segments(const AttentionParams& op, AttendPlace& place) {
 cudaError_t launch_attention(const AttendCall& call, Queue& queue) {
   if (call.op.n_kv_heads < 1 || call.op.n_heads % call.op.n_kv_heads != 0 ||
       call.op.k_dim > kMaxKeyDim ||
+      (call.quantized.q != nullptr && (call.scratch == nullptr || call.op.v_dim % 32 != 0)) ||
       call.max_tokens * (call.op.n_heads / call.op.n_kv_heads) > INT32_MAX) {
     return cudaErrorInvalidValue;
   }
-  AttendParams p{call.op, call.places, nullptr, nullptr, call.n_tokens, 0, 1};
+  AttendParams p{call.op, call.places, nullptr, nullptr, call.n_tokens, 0, 1, call.quantized};
   p.op.q.data = nullptr;
   p.op.y.data = nullptr;
   p.op.q.n = p.op.y.n = 0;

@@ -143,6 +143,9 @@ struct AttendCall {
   float* scratch = nullptr;  // attention_scratch_floats()
   int64_t n_tokens = 0;      // of all places
   int64_t max_segments = 0;  // of a place
+  // With scratch: the outputs of all tokens quantised too, unless q is null. v_dim is then a
+  // multiple of 32.
+  QuantizedRows quantized;
 };
 cudaError_t launch_attention(const AttendCall& call, Queue& queue);
 // The segments that the queries of a sequence see, for its place.

@@ -269,6 +269,7 @@ void CudaOps::attention(std::span<const AttentionParams> sequences) {
 void CudaOps::attend(std::span<const AttentionParams> sequences, bool split) {
   std::vector<AttendPlace> places;
   AttendCall call;
+  Rows y;  // of all places, while they lie side by side; else n is 0
   for (const AttentionParams& params : sequences) {
     if (params.q.n == 0 || (params.q.n <= kSplitTokens) != split) continue;
     AttendPlace place{.q = params.q.data,
@@ -280,6 +281,8 @@ void CudaOps::attend(std::span<const AttentionParams> sequences, bool split) {
                       .n_keys = params.n_keys,
                       .first_row = call.n_tokens};
     set_segments(params, place);
+    if (places.empty()) y = {params.y.data, 0, params.y.width, params.y.stride};
+    y.n = params.y.data == y.data + call.n_tokens * y.stride ? call.n_tokens + params.q.n : 0;
     call.max_tokens = std::max(call.max_tokens, params.q.n);
     call.max_segments = std::max(call.max_segments, place.last_segment - place.first_segment + 1);
     call.n_tokens += params.q.n;
@@ -288,14 +291,20 @@ void CudaOps::attend(std::span<const AttentionParams> sequences, bool split) {
   if (places.empty()) return;
   call.op = sequences[0];
   if (split) {
+    const bool quantizes = quantizes_ && y.n == call.n_tokens && call.op.v_dim % 32 == 0;
+    const size_t quantized = quantizes ? quantized_bytes(y.n, y.width) : 0;
     const int64_t floats = attention_scratch_floats(call.n_tokens, call.op.n_heads, call.op.v_dim);
-    call.scratch = reinterpret_cast<float*>(
-        scratch(static_cast<size_t>(floats) * sizeof(float), "scratch of attention"));
-    if (call.scratch == nullptr) return;
+    std::byte* const at =
+        scratch(quantized + static_cast<size_t>(floats) * sizeof(float), "scratch of attention");
+    if (at == nullptr) return;
+    if (quantizes) call.quantized = lay_out(at, y.n * y.width);
+    call.scratch = reinterpret_cast<float*>(at + quantized);
   }
   call.places = upload(places.data(), places.size());
   call.n_places = static_cast<int64_t>(places.size());
-  if (call.places != nullptr) check(launch_attention(call, queue_), "attention");
+  if (call.places == nullptr) return;
+  check(launch_attention(call, queue_), "attention");
+  beside_ = {y, call.quantized};
 }
 
 // ---- experts and recurrent mixers --------------------------------------------------------------

@@ -47,8 +47,10 @@ constexpr size_t pairs_bytes(int64_t n_pairs) {
 constexpr size_t scratch_bytes(int64_t max_tokens, int64_t max_width) {
   const int64_t heads = (max_width + 15) / 16;
   const int64_t floats = attention_scratch_floats(max_tokens, heads, 16);
-  return std::max(quantized_bytes(max_tokens, (max_width + 31) / 32 * 32) + pairs_bytes(max_tokens),
-                  static_cast<size_t>(floats) * sizeof(float));
+  const int64_t width = (max_width + 31) / 32 * 32;
+  return std::max(quantized_bytes(max_tokens, width) + pairs_bytes(max_tokens),
+                  quantized_bytes(std::min(max_tokens, kMaxSplitRows), width) +
+                      static_cast<size_t>(floats) * sizeof(float));
 }
 
 // The best of a row are found in rounds: of every kSortKeys keys of 8 bytes some are kept, at most

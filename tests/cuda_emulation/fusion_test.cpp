@@ -164,59 +164,99 @@ TEST_F(CudaFusion, SumsAreNotMadeAtOnce) {
   EXPECT_TRUE(same_bits(sum, want));
 }
 
-// The next token of an answer, one layer of it.
-TEST_F(CudaFusion, ALayerOfADenseModelTakesThirteenLaunches) {
-  constexpr int64_t kHeads = 4, kKvHeads = 2, kDim = 64;
-  const PackedWeight key(TensorType::Q4_K, kKvHeads * kDim, kWidth, 1, random_);
-  const PackedWeight other(TensorType::Q6_K, kKvHeads * kDim, kWidth, 1, random_);
-  const PackedWeight query(TensorType::Q4_K, kHeads * kDim, kWidth, 1, random_);
-  const PackedWeight out(TensorType::Q4_K, kWidth, kHeads * kDim, 1, random_);
-  std::vector<std::byte> page_memory(4 * kKvHeads * kPageTokens * kDim);
-  std::byte* k_pages[] = {page_memory.data()};
-  std::byte* v_pages[] = {page_memory.data() + page_memory.size() / 2};
-  const PageTable pages{k_pages, v_pages};
-  const std::vector<int32_t> positions = {0};
-  const std::vector<float> frequencies(kDim / 2, 0.5F);
-  for (const PackedWeight* value : {&key, &other}) {
-    std::vector<float> x = Random(5).values(kWidth), normed(kWidth), q(kHeads * kDim), heads(q);
-    std::vector<float> k(kKvHeads * kDim), v(k), gate(kHidden), up(kHidden);
-    const size_t before = launches();
+// The next token of two answers, one layer of it.
+class CudaLayer : public CudaFusion {
+ protected:
+  static constexpr int64_t kHeads = 4, kKvHeads = 2, kDim = 64, kAnswers = 2;
+
+  // With an op between attention and its output that changes nothing, or without.
+  std::vector<float> run(const PackedWeight& value, bool apart) {
+    std::vector<float> x = Random(5).values(kAnswers * kWidth), normed(x);
+    std::vector<float> q(kAnswers * kHeads * kDim), heads(q);
+    std::vector<float> k(kAnswers * kKvHeads * kDim), v(k);
+    std::vector<float> gate(kAnswers * kHidden), up(gate);
     norm(x, normed);
-    multiply({&query, &key, value}, normed, {&q, &k, &v});
-    for (std::vector<float>* const rotated : {&q, &k}) {
-      RopeParams rope;
-      rope.x = rows_of(*rotated, static_cast<int64_t>(rotated->size()));
-      rope.n_heads = rope.x.width / kDim;
-      rope.head_stride = kDim;
-      rope.n_pairs = kDim / 2;
-      rope.positions = positions;
-      rope.frequencies = frequencies.data();
-      backend_->ops().rope(rope);
-    }
-    KvWriteParams write;
-    write.k = rows_of(k, kKvHeads * kDim);
-    write.v = rows_of(v, kKvHeads * kDim);
-    write.n_kv_heads = kKvHeads;
-    write.k_dim = write.v_dim = kDim;
-    write.pages = pages;
-    backend_->ops().kv_write(write);
-    AttentionParams attention;
-    attention.q = rows_of(q, kHeads * kDim);
-    attention.y = rows_of(heads, kHeads * kDim);
-    attention.n_heads = kHeads;
-    attention.n_kv_heads = kKvHeads;
-    attention.k_dim = attention.v_dim = kDim;
-    attention.pages = pages;
-    attention.n_keys = 1;
-    backend_->ops().attention(attention);
-    multiply({&out}, heads, {&x}, true);
+    multiply({&query_, &key_, &value}, normed, {&q, &k, &v});
+    rotate(q, kHeads);
+    rotate(k, kKvHeads);
+    attend(q, k, v, heads);
+    if (apart) pause();
+    multiply({&out_}, heads, {&x}, true);
     norm(x, normed);
     multiply({&gate_, &up_}, normed, {&gate, &up});
     activate(gate, up);
     multiply({&down_}, up, {&x}, true);
-    // Norm, q and k and v, two ropes, the cache, attention and its merge, rows to int8, output;
-    // norm, gate and up, activation, down.
-    EXPECT_EQ(launches() - before, value == &key ? 13U : 14U);
+    return x;
+  }
+
+  void rotate(std::vector<float>& x, int64_t n_heads) {
+    const std::vector<int32_t> positions(kAnswers, 0);
+    RopeParams rope;
+    rope.x = rows_of(x, n_heads * kDim);
+    rope.n_heads = n_heads;
+    rope.head_stride = kDim;
+    rope.n_pairs = kDim / 2;
+    rope.positions = positions;
+    rope.frequencies = frequencies_.data();
+    backend_->ops().rope(rope);
+  }
+  void attend(std::vector<float>& q, std::vector<float>& k, std::vector<float>& v,
+              std::vector<float>& heads) {
+    const auto one_of = [&](std::vector<float>& all, int64_t i) {
+      const auto width = static_cast<int64_t>(all.size()) / kAnswers;
+      return Rows{all.data() + i * width, 1, width, width};
+    };
+    std::vector<KvWriteParams> writes(kAnswers);
+    std::vector<AttentionParams> attentions(kAnswers);
+    for (int64_t i = 0; i < kAnswers; ++i) {
+      const PageTable pages{std::span(pages_).subspan(static_cast<size_t>(2 * i), 1),
+                            std::span(pages_).subspan(static_cast<size_t>(2 * i + 1), 1)};
+      KvWriteParams& write = writes[static_cast<size_t>(i)];
+      write.k = one_of(k, i);
+      write.v = one_of(v, i);
+      write.n_kv_heads = kKvHeads;
+      write.k_dim = write.v_dim = kDim;
+      write.pages = pages;
+      AttentionParams& attention = attentions[static_cast<size_t>(i)];
+      attention.q = one_of(q, i);
+      attention.y = one_of(heads, i);
+      attention.n_heads = kHeads;
+      attention.n_kv_heads = kKvHeads;
+      attention.k_dim = attention.v_dim = kDim;
+      attention.pages = pages;
+      attention.n_keys = 1;
+    }
+    backend_->ops().kv_write(writes);
+    backend_->ops().attention(attentions);
+  }
+
+  PackedWeight query_{TensorType::Q4_K, kHeads* kDim, kWidth, 1, random_};
+  PackedWeight key_{TensorType::Q4_K, kKvHeads* kDim, kWidth, 1, random_};
+  PackedWeight other_value_{TensorType::Q6_K, kKvHeads* kDim, kWidth, 1, random_};
+  PackedWeight out_{TensorType::Q4_K, kWidth, kHeads* kDim, 1, random_};
+  std::vector<float> frequencies_ = std::vector<float>(kDim / 2, 0.5F);
+  std::vector<std::byte> page_memory_ =
+      std::vector<std::byte>(2 * kAnswers * 2 * kKvHeads * kPageTokens * kDim);
+  std::vector<std::byte*> pages_ = [this] {
+    std::vector<std::byte*> pages;
+    for (size_t i = 0; i < 2 * kAnswers; ++i) {
+      pages.push_back(page_memory_.data() + i * page_memory_.size() / (2 * kAnswers));
+    }
+    return pages;
+  }();
+};
+
+TEST_F(CudaLayer, OfADenseModelTakesTwelveLaunches) {
+  for (const PackedWeight* value : {&key_, &other_value_}) {
+    const size_t before = launches();
+    const auto together = run(*value, false);
+    // Norm, q and k and v, two ropes, the cache, attention and its merge, output; norm, gate and
+    // up, activation, down.
+    const size_t n_types = value == &key_ ? 1 : 2;
+    EXPECT_EQ(launches() - before, 11 + n_types);
+    const size_t middle = launches();
+    EXPECT_TRUE(same_bits(together, run(*value, true)));
+    EXPECT_EQ(launches() - middle, 11 + n_types + 2) << "a pause, and rows to int8";
   }
 }
 
