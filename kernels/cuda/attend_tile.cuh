@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/cache_rows.cuh"
 #include "kernels/cuda/launchers.h"
+#include "kernels/cuda/limits.h"
 #include "kernels/cuda/math.cuh"
 
 namespace llmrun::kernels::cuda {
@@ -17,7 +18,6 @@ constexpr int kTile = kPageTokens;
 constexpr int kChunk = 64;           // dims in shared memory at a time
 constexpr int kTileStride = 64 + 8;  // lanes of an mma meet different banks
 constexpr int kScoreStride = kTile + 4;
-constexpr int64_t kMaxKeyDim = 768;
 
 struct AttendParams {
   AttentionParams op;

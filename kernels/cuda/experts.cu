@@ -2,13 +2,13 @@
 // that the choice is the same; and the pairs of tokens and experts in the order of their experts,
 // so that the host never has to look at the choice.
 #include "kernels/cuda/launchers.h"
+#include "kernels/cuda/limits.h"
 #include "kernels/cuda/math.cuh"
 
 namespace llmrun::kernels::cuda {
 namespace {
 
 constexpr double kLowest = -INFINITY;
-constexpr int64_t kMaxExperts = 2048;
 
 __device__ __forceinline__ double warp_sum(double v) {
   for (int bits = 16; bits > 0; bits /= 2) v += __shfl_xor_sync(kAllLanes, v, bits);

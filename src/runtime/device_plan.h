@@ -1,10 +1,12 @@
-// What fits on a GPU: the bytes of every part, for the whole model or for its last layers, and the
+// What fits on GPUs: the bytes of every part, for the whole model or for its last layers, and the
 // speed that bandwidth allows. Pure arithmetic on sizes, so a card need not be here to be planned
-// for.
+// for. The layers of a card follow one another, the last ones on the last card; what no card takes
+// stays in main memory and is run by the CPU.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,11 +31,15 @@ struct LayerNeed {
   uint64_t weight_bytes = 0;
   uint64_t read_bytes = 0;   // of the weights, what one token reads
   uint64_t cache_bytes = 0;  // keys, values and recurrent states
+  bool host_only = false;    // a card's kernels cannot run it
 };
 struct ModelNeed {
   std::vector<LayerNeed> layers;
-  LayerNeed input;   // the embedding table, when it is not the head's
-  LayerNeed output;  // the head, and all that belongs to no layer
+  LayerNeed input;   // the embedding table, when it is not the head's; where the first layer is
+  LayerNeed output;  // the head, and all that belongs to no layer; where the last layer is
+  // Of weights that several use and that are counted once above: every card has its own.
+  uint64_t tied_bytes = 0;    // the head's table, when it is the embedding's
+  uint64_t shared_bytes = 0;  // of several layers
   uint64_t n_tensors = 0;
   uint64_t activation_bytes = 0;
   uint64_t workspace_bytes = 0;
@@ -65,8 +71,27 @@ struct DevicePlan {
   double most_tokens_per_second = 0;
 };
 
+// What a context of ours takes of a card before anything is put there: a part of every plan.
+uint64_t device_context_bytes();
+
 // With request.layers the plan is for exactly so many, and may not fit; without, it fits whenever
 // the parts that every plan has do.
 DevicePlan plan_device(const ModelNeed& need, const DeviceRequest& request);
+
+inline constexpr int kHost = -1;
+// Several cards, and who has which layer.
+struct DivisionPlan {
+  std::vector<DevicePlan> cards;
+  std::vector<int> layers;  // of each layer its card, or kHost
+  uint64_t host_bytes = 0;
+  int64_t n_layers = 0;  // on cards
+  bool whole = false;    // nothing is computed on the CPU
+  bool fits = false;     // every card's part does
+  double most_tokens_per_second = 0;
+};
+// `layers` is for all cards together; that of the requests is not looked at. Cards share the layers
+// by their memory when that fits, else each takes what it can.
+DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest> cards,
+                           std::optional<int64_t> layers);
 
 }  // namespace llmrun::runtime

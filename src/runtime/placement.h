@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "kernels/backend.h"
@@ -15,6 +16,7 @@ namespace llmrun::runtime {
 struct Placement {
   std::vector<kernels::Backend*> devices;
   std::vector<uint8_t> layers;  // of each layer, its place in `devices`; empty: all on the first
+  std::vector<std::string> names = {};  // of the devices, for people; empty: the backends' own
 
   // The device of a layer; -1: what is before the first, n_layers: what follows the last.
   [[nodiscard]] size_t of(int64_t layer) const {
@@ -23,6 +25,9 @@ struct Placement {
         std::clamp<int64_t>(layer, 0, static_cast<int64_t>(layers.size()) - 1))];
   }
   [[nodiscard]] kernels::Backend& backend_of(int64_t layer) const { return *devices[of(layer)]; }
+  [[nodiscard]] std::string name(size_t device) const {
+    return names.empty() ? std::string(devices[device]->name()) : names[device];
+  }
   [[nodiscard]] bool divided() const { return devices.size() > 1; }
   // Memory that the host writes and every device reads: a GPU's when there is one.
   [[nodiscard]] kernels::Backend& for_shared() const { return *devices.back(); }

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <random>
 
 namespace llmrun::runtime {
@@ -33,6 +34,16 @@ class RandomNeeds {
     need.activation_bytes = bytes();
     need.workspace_bytes = bytes();
     need.table_bytes = below(4096);
+    return need;
+  }
+  // With weights that several share, and layers that no card can run.
+  ModelNeed odd_model() {
+    ModelNeed need = model();
+    if (below(2) == 0) need.tied_bytes = bytes();
+    if (below(2) == 0) need.shared_bytes = bytes();
+    if (below(3) == 0) {
+      for (LayerNeed& layer : need.layers) layer.host_only = below(10) == 0;
+    }
     return need;
   }
 
@@ -86,6 +97,107 @@ TEST(DevicePlan, PartsAreThePromiseAndNeverMoreThanTheCard) {
   EXPECT_GT(n_whole, 500);
   EXPECT_GT(n_split, 500);
   EXPECT_GT(n_none, 10);
+}
+
+// What a plan says of a card, from the layers it gives it.
+void check_card(const ModelNeed& need, const DivisionPlan& plan, int card) {
+  const DevicePlan& own = plan.cards[static_cast<size_t>(card)];
+  const bool has_first = plan.layers.front() == card, has_last = plan.layers.back() == card;
+  uint64_t weights =
+      (has_first ? need.input.weight_bytes : 0) + (has_last ? need.output.weight_bytes : 0);
+  uint64_t cache = 0;
+  int64_t n = 0;
+  for (size_t i = 0; i < need.layers.size(); ++i) {
+    if (plan.layers[i] != card) continue;
+    ASSERT_FALSE(need.layers[i].host_only);
+    weights += need.layers[i].weight_bytes;
+    cache += need.layers[i].cache_bytes;
+    ++n;
+  }
+  ASSERT_EQ(own.n_layers, n);
+  ASSERT_EQ(part(own, "weights"), weights);
+  ASSERT_EQ(part(own, "cache"), cache);
+  uint64_t copies = 0;  // a card with some of the layers has what the others use as well
+  if (n > 0 && n < own.n_layers_all) copies += need.shared_bytes;
+  if (has_first && !has_last) copies += need.tied_bytes;
+  ASSERT_EQ(part(own, "copies"), copies);
+  ASSERT_EQ(sum_of(own), own.total_bytes);
+  ASSERT_LE(own.total_bytes, own.memory_bytes);
+  ASSERT_TRUE(own.fits);
+}
+
+TEST(DivisionPlan, EveryCardsPartsAreItsPromiseAndNeverMoreThanItHas) {
+  RandomNeeds random;
+  int n_whole = 0, n_split = 0, n_none = 0, n_several = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const ModelNeed need = random.odd_model();
+    std::vector<DeviceRequest> cards(1 + random.below(4));
+    for (DeviceRequest& card : cards) {
+      card.memory_bytes = 700 * kMiB + random.below(uint64_t{60} << 30);
+      card.bytes_per_second = 1e12;
+      card.host_bytes_per_second = 5e10;
+    }
+    const DivisionPlan plan = plan_division(need, cards, std::nullopt);
+    ASSERT_TRUE(plan.fits);
+    ASSERT_EQ(plan.cards.size(), cards.size());
+    ASSERT_EQ(plan.layers.size(), need.layers.size());
+    uint64_t everywhere = plan.host_bytes;
+    int64_t n_layers = 0;
+    int n_used = 0;
+    for (int card = 0; card < static_cast<int>(cards.size()); ++card) {
+      check_card(need, plan, card);
+      if (HasFatalFailure()) FAIL() << "of plan " << i;
+      const DevicePlan& own = plan.cards[static_cast<size_t>(card)];
+      everywhere += part(own, "weights") + part(own, "cache");
+      n_layers += own.n_layers;
+      n_used += own.n_layers > 0 ? 1 : 0;
+    }
+    // Nothing is forgotten and nothing counted twice; the layers of a card follow one another.
+    ASSERT_EQ(everywhere, weights_and_caches(need));
+    ASSERT_EQ(n_layers, plan.n_layers);
+    std::vector<int> on_cards;
+    for (const int card : plan.layers) {
+      if (card != kHost) on_cards.push_back(card);
+    }
+    ASSERT_TRUE(std::is_sorted(on_cards.begin(), on_cards.end()));
+    const auto n_all = static_cast<int64_t>(need.layers.size());
+    const auto n_able = std::count_if(need.layers.begin(), need.layers.end(),
+                                      [](const LayerNeed& layer) { return !layer.host_only; });
+    ASSERT_EQ(plan.whole, plan.n_layers == n_all);
+    if (plan.n_layers + 1 < n_able) {
+      ASSERT_FALSE(plan_division(need, cards, plan.n_layers + 1).fits)
+          << "one more layer would have fitted in plan " << i;
+    }
+    (plan.whole ? n_whole : plan.n_layers > 0 ? n_split : n_none)++;
+    n_several += n_used > 1 ? 1 : 0;
+  }
+  EXPECT_GT(n_whole, 500);
+  EXPECT_GT(n_split, 500);
+  EXPECT_GT(n_none, 10);
+  EXPECT_GT(n_several, 500);
+}
+
+TEST(DivisionPlan, CardsShareByTheirMemory) {
+  ModelNeed need;
+  need.layers.resize(30, {100 * kMiB, 100 * kMiB, 0});
+  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 0, 0, {}},
+                                            {uint64_t{16} << 30, 0, 0, {}}};
+  const DivisionPlan plan = plan_division(need, cards, std::nullopt);
+  EXPECT_TRUE(plan.whole);
+  EXPECT_EQ(plan.cards[0].n_layers, 10);
+  EXPECT_EQ(plan.cards[1].n_layers, 20);
+  EXPECT_EQ(plan.layers.front(), 0);
+}
+
+TEST(DivisionPlan, WhatNoCardCanRunStaysOnTheHost) {
+  ModelNeed need;
+  need.layers.resize(4, {kMiB, kMiB, 0});
+  need.layers[2].host_only = true;
+  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 0, 0, {}}};
+  const DivisionPlan plan = plan_division(need, cards, std::nullopt);
+  EXPECT_EQ(plan.layers, (std::vector<int>{0, 0, kHost, 0}));
+  EXPECT_FALSE(plan.whole);
+  EXPECT_EQ(plan.n_layers, 3);
 }
 
 TEST(DevicePlan, MoreLayersTakeMoreAndAreFaster) {

@@ -1,0 +1,13 @@
+// Which layers a GPU's kernels can run.
+#pragma once
+
+#include <string>
+
+#include "runtime/spec.h"
+
+namespace llmrun::runtime {
+
+// What of the layer has no form on a GPU, in words; empty: all of it has one.
+std::string missing_device_form(const LayerSpec& layer);
+
+}  // namespace llmrun::runtime
