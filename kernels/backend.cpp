@@ -1,8 +1,9 @@
 // Device names and the backends they stand for.
 #include "kernels/backend.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -15,15 +16,22 @@ namespace {
 
 constexpr std::string_view kCuda = "cuda";
 
-// The index of "cuda" (0) or "cuda:N"; -1: another name.
-int cuda_index(std::string_view device) {
-  if (!device.starts_with(kCuda)) return -1;
+// The indices of "cuda" (0), "cuda:N" or "cuda:N,M"; none: another name, or one of them twice.
+std::vector<int> cuda_indices(std::string_view device) {
+  if (!device.starts_with(kCuda)) return {};
   device.remove_prefix(kCuda.size());
-  if (device.empty()) return 0;
-  int index = -1;
-  const char* const end = device.data() + device.size();
-  const auto [stop, error] = std::from_chars(device.data() + 1, end, index);
-  return device[0] == ':' && error == std::errc() && stop == end ? index : -1;
+  if (device.empty()) return {0};
+  std::vector<int> indices;
+  for (char before = ':'; !device.empty(); before = ',') {
+    int index = -1;
+    const char* const end = device.data() + device.size();
+    const auto [stop, error] = std::from_chars(device.data() + 1, end, index);
+    const bool twice = std::find(indices.begin(), indices.end(), index) != indices.end();
+    if (device[0] != before || error != std::errc() || index < 0 || twice) return {};
+    indices.push_back(index);
+    device.remove_prefix(static_cast<size_t>(stop - device.data()));
+  }
+  return indices;
 }
 
 }  // namespace
@@ -48,19 +56,32 @@ Result<DeviceChoice> choose_device(std::string_view device) {
                         fmt::format("the first of {} GPU{}: {}", devices->size(),
                                     devices->size() == 1 ? "" : "s", devices->front().name)};
   }
-  const int index = cuda_index(device);
-  if (index < 0) {
+  const std::vector<int> indices = cuda_indices(device);
+  if (indices.empty()) {
     return make_error(ErrorCode::kUsage,
-                      "there is no device '{}'; it can be auto, cpu, cuda or cuda:N", device);
+                      "there is no device '{}'; it can be auto, cpu, cuda, cuda:N or cuda:N,M",
+                      device);
   }
-  return DeviceChoice{fmt::format("cuda:{}", index), ""};
+  return DeviceChoice{fmt::format("cuda:{}", fmt::join(indices, ",")), ""};
+}
+
+std::vector<std::string> devices_of(const DeviceChoice& choice) {
+  std::vector<std::string> names;
+  for (const int index : cuda_indices(choice.device))
+    names.push_back(fmt::format("cuda:{}", index));
+  if (names.empty()) names.push_back(choice.device);
+  return names;
 }
 
 Result<std::unique_ptr<Backend>> make_backend(std::string_view device,
                                               const BackendOptions& options) {
   LLMRUN_ASSIGN(const DeviceChoice choice, choose_device(device));
   if (choice.device == "cpu") return cpu::make_cpu_backend(options);
-  return cuda::make_cuda_backend(cuda_index(choice.device), options);
+  const std::vector<int> indices = cuda_indices(choice.device);
+  if (indices.size() > 1) {
+    return make_error(ErrorCode::kUsage, "{} is more than one device", device);
+  }
+  return cuda::make_cuda_backend(indices.front(), options);
 }
 
 }  // namespace llmrun::kernels

@@ -89,12 +89,16 @@ class Backend {
 
 // What a device name stands for on this machine.
 struct DeviceChoice {
-  std::string device;  // "cpu" or "cuda:0"
+  std::string device;  // "cpu", "cuda:0" or "cuda:0,1"
   std::string reason;  // why "auto" chose it; empty when the user named it
 };
-// device: "cpu", "cuda", "cuda:N" or "auto" (a GPU when there is one). Asking for a GPU that is not
-// there is an error, never a silent turn to the CPU.
+// device: "cpu", "cuda", "cuda:N", "cuda:N,M" (the layers are divided among them) or "auto" (a GPU
+// when there is one). Asking for a GPU that is not there is an error, never a silent turn to the
+// CPU.
 Result<DeviceChoice> choose_device(std::string_view device);
+// Each of them by its own name.
+std::vector<std::string> devices_of(const DeviceChoice& choice);
+// Of one device.
 Result<std::unique_ptr<Backend>> make_backend(std::string_view device,
                                               const BackendOptions& options);
 // The plain loops of kernels/ref behind the same contract: the oracle of every test.

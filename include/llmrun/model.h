@@ -35,7 +35,7 @@ struct AdapterOption {
 };
 
 struct LoadOptions {
-  std::string device = "auto";               // auto, cpu, cuda, cuda:N
+  std::string device = "auto";               // auto, cpu, cuda, cuda:N, cuda:N,M
   int threads = 0;                           // 0: one per physical core
   std::string cpu_target = {};               // empty: the best this machine has (see cpu_targets())
   RopeOverride rope = {};                    // another rotary embedding than the metadata describe
@@ -43,6 +43,14 @@ struct LoadOptions {
   // A Go template that came with the model beside its file (Ollama's template layer). Chats are
   // rendered with it when the file has no template of its own.
   std::string go_template = {};
+  // Of a model on GPUs: how many of its last layers they have; nullopt: as many as fit beside a
+  // `context` such as will be asked of new_session(). The others are on the CPU.
+  std::optional<int64_t> gpu_layers = {};
+  ContextOptions context = {};
+  bool strict_device = false;  // a layer that GPUs cannot run is an error
+  // Is given one line when layers are divided among devices; with tell_choice, when "auto" chose.
+  std::function<void(const std::string& line)> tell = {};
+  bool tell_choice = false;
 };
 
 struct TokenizeOptions {
@@ -127,7 +135,7 @@ class LLMRUN_API Model {
 
   [[nodiscard]] const ModelInfo& info() const;
   [[nodiscard]] std::string device() const;  // "cpu (avx2, 2 threads)"
-  // Why "auto" chose that device; empty when it was named.
+  // Why "auto" chose that device, and how layers are divided; empty when all is as it was named.
   [[nodiscard]] std::string device_reason() const;
   [[nodiscard]] double load_seconds() const;
   // Bytes of weights read per decoded token, for GB/s.

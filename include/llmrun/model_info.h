@@ -129,7 +129,8 @@ struct GpuEstimate {
   uint64_t memory_bytes = 0;
   uint64_t host_bytes = 0;  // weights and caches that stay in main memory
   int64_t context_tokens = 0;
-  int64_t n_layers = 0, n_layers_all = 0;  // on the card, and of the model
+  int64_t n_layers = 0, n_layers_all = 0;   // on the card, and of the model
+  std::vector<std::string> host_only = {};  // "layer 3: …": what has no form on a GPU, and why
   bool whole = false;
   bool fits = false;
   double most_tokens_per_second = 0;  // as bandwidth allows with a full context; 0: not known

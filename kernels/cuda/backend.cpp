@@ -152,6 +152,14 @@ Result<std::vector<Device>> list_devices() {
   return devices;
 }
 
+Result<uint64_t> free_bytes(int device) {
+  size_t free = 0, total = 0;
+  cudaError_t error = cudaSetDevice(device);
+  if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
+  if (error != cudaSuccess) return tl::unexpected(make_cuda_error(error, "asking for free memory"));
+  return free;
+}
+
 Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOptions& options) {
   LLMRUN_ASSIGN(const std::vector<Device> devices, list_devices());
   if (device < 0 || static_cast<size_t>(device) >= devices.size()) {

@@ -17,6 +17,9 @@ struct Device {
 // The devices that can be used, or why there are none.
 Result<std::vector<Device>> list_devices();
 
+// What can still be allocated on a device; makes a context there.
+Result<uint64_t> free_bytes(int device);
+
 Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOptions& options);
 
 }  // namespace llmrun::kernels::cuda

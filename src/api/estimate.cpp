@@ -117,8 +117,13 @@ Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& mo
                                 const runtime::ContextOptions& options, uint64_t vocabulary_bytes) {
   LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model.plan(options));
   MemoryEstimate result;
+  std::vector<MemoryItem> elsewhere;
   for (const runtime::PlanItem& item : plan.items) {
-    result.items.push_back({item.component, item.bytes, item.detail, item.mapped});
+    const runtime::Placement& placement = model.placement();
+    const bool on_host = item.mapped || placement.devices[item.device]->name() == "cpu";
+    (on_host ? result.items : elsewhere)
+        .push_back({item.component, item.bytes, item.detail, item.mapped});
+    if (!on_host) elsewhere.back().component += " on " + placement.name(item.device);
   }
   result.items.push_back({"metadata (mapped file)", file.size_bytes() - file.tensor_bytes(),
                           "keys, tokens, merges and the directory of tensors", true});
@@ -133,10 +138,12 @@ Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& mo
                             n_vocab * sampling::kBytesPerCandidate * static_cast<uint64_t>(threads),
                             fmt::format("{} candidates for each of {} threads", n_vocab, threads)});
   }
+  // Sums are those of main memory.
   for (const MemoryItem& item : result.items) {
     result.total_bytes += item.bytes;
     if (!item.mapped) result.allocated_bytes += item.bytes;
   }
+  result.items.insert(result.items.end(), elsewhere.begin(), elsewhere.end());
   result.available_bytes = available_memory();
   result.context_tokens = plan.context_tokens;
   result.pool_tokens = plan.pool_tokens;
@@ -145,6 +152,22 @@ Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& mo
 }
 
 namespace {
+
+// Whether the plan has room on every device that is not main memory.
+Result<bool> has_room(const runtime::Model& model, const runtime::ContextOptions& options,
+                      std::span<const uint64_t> room) {
+  std::vector<uint64_t> left(room.begin(), room.end());
+  if (left.empty()) return true;
+  LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model.plan(options));
+  for (const runtime::PlanItem& item : plan.items) {
+    // Weights and tables are there already.
+    if (item.mapped || item.component == "weights" || item.component == "position tables") continue;
+    if (left[item.device] == UINT64_MAX) continue;
+    if (item.bytes > left[item.device]) return false;
+    left[item.device] -= item.bytes;
+  }
+  return true;
+}
 
 // The largest n in [low, high], a multiple of `step` but for the ends, for which `fits` holds; low
 // when none does.
@@ -165,14 +188,21 @@ Result<int64_t> largest(int64_t low, int64_t high, int64_t step, const Fits& fit
 
 Result<MemoryEstimate> choose_sizes(const ContextOptions& options, const gguf::File& file,
                                     const runtime::Model& model, uint64_t vocabulary_bytes,
-                                    runtime::ContextOptions& wanted) {
+                                    runtime::ContextOptions& wanted,
+                                    std::span<const uint64_t> room) {
   const runtime::ModelSpec& spec = model.spec();
   const uint64_t available = available_memory();
-  const auto plan = [&](int64_t context_tokens, int64_t pool_tokens) {
-    runtime::ContextOptions tried = wanted;
-    tried.context_tokens = context_tokens;
-    tried.pool_tokens = pool_tokens;
-    return estimate(file, model, tried, vocabulary_bytes);
+  const auto tried = [&](int64_t context_tokens, int64_t pool_tokens) {
+    runtime::ContextOptions sizes = wanted;
+    sizes.context_tokens = context_tokens;
+    sizes.pool_tokens = pool_tokens;
+    return sizes;
+  };
+  const auto fits = [&](int64_t context_tokens, int64_t pool_tokens) -> Result<bool> {
+    const runtime::ContextOptions sizes = tried(context_tokens, pool_tokens);
+    LLMRUN_ASSIGN(const MemoryEstimate plan, estimate(file, model, sizes, vocabulary_bytes));
+    if (plan.allocated_bytes > available / 2) return false;
+    return has_room(model, sizes, room);
   };
   constexpr int64_t kStep = 4 * kernels::kPageTokens;
   constexpr int64_t kLeast = 2048;  // less is of little use: then it is an error
@@ -181,11 +211,8 @@ Result<MemoryEstimate> choose_sizes(const ContextOptions& options, const gguf::F
   if (options.context_tokens == 0 && may_choose && spec.context_length > 0) {
     constexpr int64_t kMost = int64_t{1} << 24;  // a file may claim anything
     const int64_t own = std::min(spec.context_length, kMost);
-    LLMRUN_ASSIGN(wanted.context_tokens,
-                  largest(std::min(kLeast, own), own, kStep, [&](int64_t n) -> Result<bool> {
-                    LLMRUN_ASSIGN(const MemoryEstimate tried, plan(n, n));
-                    return tried.allocated_bytes <= available / 2;
-                  }));
+    LLMRUN_ASSIGN(wanted.context_tokens, largest(std::min(kLeast, own), own, kStep,
+                                                 [&](int64_t n) { return fits(n, n); }));
     source = wanted.context_tokens == own ? "the model's own"
                                           : "the most that takes half of the free memory";
   } else if (options.context_tokens == 0) {
@@ -195,12 +222,12 @@ Result<MemoryEstimate> choose_sizes(const ContextOptions& options, const gguf::F
     // Whole pages: sequences do not share the one they end in.
     const int64_t one = runtime::pages_for(wanted.context_tokens) * kernels::kPageTokens;
     LLMRUN_ASSIGN(wanted.pool_tokens,
-                  largest(one, one * wanted.max_sequences, kStep, [&](int64_t n) -> Result<bool> {
-                    LLMRUN_ASSIGN(const MemoryEstimate tried, plan(wanted.context_tokens, n));
-                    return tried.allocated_bytes <= available / 2;
-                  }));
+                  largest(one, one * wanted.max_sequences, kStep,
+                          [&](int64_t n) { return fits(wanted.context_tokens, n); }));
   }
-  LLMRUN_ASSIGN(MemoryEstimate result, plan(wanted.context_tokens, wanted.pool_tokens));
+  LLMRUN_ASSIGN(
+      MemoryEstimate result,
+      estimate(file, model, tried(wanted.context_tokens, wanted.pool_tokens), vocabulary_bytes));
   result.context_source = std::move(source);
   return result;
 }

@@ -1,75 +1,17 @@
 // The plan for a card: the model's sizes by layer, and what fits.
-#include <charconv>
 #include <string>
 
+#include "api/model_need.h"
 #include "api/open_file.h"
 #include "base/error.h"
 #include "kernels/cuda/backend.h"
-#include "kernels/cuda/sizes.h"
 #include "llmrun/model_info.h"
 #include "models/registry.h"
+#include "runtime/device_forms.h"
 #include "runtime/device_plan.h"
 
 namespace llmrun {
 namespace {
-
-// The layer that a tensor belongs to; -1: none ("blk.7.attn_q.weight" is of layer 7).
-int64_t layer_of(std::string_view name, int64_t n_layers) {
-  constexpr std::string_view kPrefix = "blk.";
-  if (!name.starts_with(kPrefix)) return -1;
-  name.remove_prefix(kPrefix.size());
-  int64_t layer = -1;
-  const char* const end = name.data() + name.size();
-  const auto [stop, error] = std::from_chars(name.data(), end, layer);
-  return error == std::errc() && stop != end && *stop == '.' && layer < n_layers ? layer : -1;
-}
-
-uint64_t bytes_of(const runtime::MemoryPlan& plan, std::string_view component) {
-  for (const runtime::PlanItem& item : plan.items) {
-    if (item.component == component) return item.bytes;
-  }
-  return 0;
-}
-
-runtime::ModelNeed need_of(const gguf::File& file, const runtime::ModelSpec& spec,
-                           const runtime::MemoryPlan& plan) {
-  runtime::ModelNeed need;
-  need.layers.resize(spec.layers.size());
-  for (size_t i = 0; i < plan.layer_cache_bytes.size(); ++i) {
-    need.layers[i].cache_bytes = plan.layer_cache_bytes[i];
-  }
-  const std::map<std::string, double> shares = token_shares(spec);
-  const std::string& head = spec.head.output.weight.name;
-  std::map<std::string, bool> counted;
-  runtime::ModelSpec copy = spec;
-  runtime::for_each_tensor(copy, [&](runtime::TensorDecl& tensor, bool) {
-    const gguf::TensorInfo* const found = file.find_tensor(tensor.name);
-    if (found == nullptr || !counted.emplace(tensor.name, true).second) return;
-    const int64_t layer = layer_of(tensor.name, static_cast<int64_t>(need.layers.size()));
-    runtime::LayerNeed& to = layer >= 0 ? need.layers[static_cast<size_t>(layer)]
-                             : tensor.name == spec.embedding.table.name && tensor.name != head
-                                 ? need.input
-                                 : need.output;
-    const auto share = shares.find(tensor.name);
-    const double read = share == shares.end() ? 1.0 : share->second;
-    to.weight_bytes += found->size_bytes;
-    to.read_bytes += static_cast<uint64_t>(read * static_cast<double>(found->size_bytes));
-    ++need.n_tensors;
-  });
-  need.output.weight_bytes += bytes_of(plan, "weights (converted)");
-  need.activation_bytes = bytes_of(plan, "activations");
-  const uint64_t logits = bytes_of(plan, "logits");  // the card has them too, and finds the best
-  if (logits > 0) {
-    const int64_t n_rows = static_cast<int64_t>(logits / sizeof(float)) / spec.n_vocab;
-    need.activation_bytes += logits + kernels::cuda::find_best_bytes(n_rows, spec.n_vocab);
-  }
-  if (plan.layer_cache_bytes.empty()) {
-    need.activation_bytes += bytes_of(plan, "KV cache") + bytes_of(plan, "recurrent state");
-  }
-  need.workspace_bytes = kernels::cuda::workspace_bytes(plan.max_rows, plan.max_width);
-  need.table_bytes = bytes_of(plan, "position tables");
-  return need;
-}
 
 Result<runtime::DeviceRequest> request_of(const GpuRequest& request, std::string& card) {
   runtime::DeviceRequest result{request.memory_bytes, request.bytes_per_second, 0.0,
@@ -114,7 +56,7 @@ Result<GpuEstimate> estimate_gpu(const std::filesystem::path& path, const Contex
   if (!model) return with_context(model.error(), path.string());
   LLMRUN_ASSIGN(const runtime::MemoryPlan memory, (*model)->plan(context));
   const runtime::DevicePlan plan =
-      runtime::plan_device(need_of(file, (*model)->spec(), memory), wanted);
+      runtime::plan_device(model_need(file, (*model)->spec(), memory), wanted);
   for (const runtime::DevicePart& part : plan.parts) {
     result.items.push_back({part.component, part.bytes, part.detail});
   }
@@ -127,6 +69,10 @@ Result<GpuEstimate> estimate_gpu(const std::filesystem::path& path, const Contex
   result.whole = plan.whole;
   result.fits = plan.fits;
   result.most_tokens_per_second = plan.most_tokens_per_second;
+  for (size_t i = 0; i < (*model)->spec().layers.size(); ++i) {
+    const std::string what = runtime::missing_device_form((*model)->spec().layers[i]);
+    if (!what.empty()) result.host_only.push_back(fmt::format("layer {}: {}", i, what));
+  }
   return result;
 }
 

@@ -1,6 +1,7 @@
 // Model: open, tokenize, detokenize, recommend.
 #include "llmrun/model.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "api/model_hash.h"
@@ -54,6 +55,15 @@ void recommend(const gguf::Metadata& metadata, std::string_view key, T SamplingO
   if (sampling::validate(changed)) options = changed;
 }
 
+void tell_devices(const Devices& devices, const LoadOptions& options) {
+  if (!options.tell || devices.reason.empty()) return;
+  if (devices.must_tell) {
+    options.tell(devices.reason);
+  } else if (options.tell_choice) {
+    options.tell(fmt::format("{}: {}", devices.placement.name(0), devices.reason));
+  }
+}
+
 }  // namespace
 
 Result<const tokenizer::Tokenizer*> Model::Impl::need_tokenizer() const {
@@ -64,6 +74,17 @@ Result<const tokenizer::Tokenizer*> Model::Impl::need_tokenizer() const {
                                    why_no_tokenizer),
                        {}},
                       info.path.string());
+}
+
+std::string Model::Impl::target() const {
+  const runtime::Placement& placement = devices.placement;
+  if (!placement.divided()) return std::string(backend->target());
+  std::string text;
+  for (size_t i = 0; i < placement.devices.size(); ++i) {
+    const auto n = std::count(placement.layers.begin(), placement.layers.end(), i);
+    text += fmt::format("{}{} x {}", i == 0 ? "" : " + ", placement.devices[i]->target(), n);
+  }
+  return text;
 }
 
 Result<runtime::Model*> Model::Impl::need_weights() const {
@@ -95,15 +116,12 @@ Result<Model> Access::open(const std::filesystem::path& path, const LoadOptions&
   if (!spec) return with_context(spec.error(), path.string());
   impl->info = describe_file(impl->file, path, &*spec, {});
   impl->keep_go_template(options.go_template);
-  // Importances are gathered on the CPU.
-  const bool cpu_only = observer != nullptr && options.device == "auto";
-  LLMRUN_ASSIGN(const kernels::DeviceChoice choice,
-                kernels::choose_device(cpu_only ? "cpu" : options.device));
-  impl->device_reason = choice.reason;
-  LLMRUN_ASSIGN(impl->backend, kernels::make_backend(
-                                   choice.device, {options.threads, options.cpu_target, observer}));
+  LLMRUN_ASSIGN(impl->devices, open_devices(impl->file, *spec, options, observer));
+  impl->backend = impl->devices.backends[0].get();
+  tell_devices(impl->devices, options);
   LLMRUN_ASSIGN(const auto adapters, open_adapters(options.adapters, impl->adapters));
-  auto model = runtime::Model::load(impl->file, *impl->backend, std::move(*spec), adapters);
+  auto model =
+      runtime::Model::load(impl->file, impl->devices.placement, std::move(*spec), adapters);
   if (!model) return with_context(model.error(), path.string());
   impl->model = std::move(*model);
   impl->rope = options.rope;
@@ -134,13 +152,18 @@ Result<Model> Model::open_vocabulary(const std::filesystem::path& path,
 const ModelInfo& Model::info() const { return impl_->info; }
 
 std::string Model::device() const {
-  if (impl_->backend == nullptr) return "none";
-  const int threads = impl_->backend->threads();
-  return fmt::format("{} ({}, {} thread{})", impl_->backend->name(), impl_->backend->target(),
-                     threads, threads == 1 ? "" : "s");
+  const runtime::Placement& placement = impl_->devices.placement;
+  std::string text;
+  for (size_t i = 0; i < placement.devices.size(); ++i) {
+    const kernels::Backend& backend = *placement.devices[i];
+    const int threads = backend.threads();
+    text += fmt::format("{}{} ({}, {} thread{})", text.empty() ? "" : " and ", placement.name(i),
+                        backend.target(), threads, threads == 1 ? "" : "s");
+  }
+  return text.empty() ? "none" : text;
 }
 
-std::string Model::device_reason() const { return impl_->device_reason; }
+std::string Model::device_reason() const { return impl_->devices.reason; }
 
 double Model::load_seconds() const { return impl_->load_seconds; }
 
@@ -196,14 +219,17 @@ Result<Session> Model::new_session(const ContextOptions& options) const {
   auto impl = std::make_unique<Session::Impl>();
   impl->model = impl_;
   impl->options = options;
+  LLMRUN_ASSIGN(const auto room, impl_->devices.free_bytes());
   LLMRUN_ASSIGN(impl->memory,
-                choose_sizes(options, impl_->file, *model, impl_->vocabulary_bytes, wanted));
+                choose_sizes(options, impl_->file, *model, impl_->vocabulary_bytes, wanted, room));
   LLMRUN_ASSIGN(wanted.commit, must_commit(impl->memory));
   LLMRUN_ASSIGN(impl->context, model->new_context(wanted));
   impl->engine = std::make_unique<engine::Engine>(
       *impl->context, engine::Vocabulary{impl_->tokenizer.get(), model->spec().n_vocab});
   // A GPU's memory cannot be written to files as it is; see Session::why_not_kept().
-  if (!options.prefix_cache.empty() && impl_->backend->name() == "cpu") {
+  const bool in_main_memory =
+      !impl_->devices.placement.divided() && impl_->backend->name() == "cpu";
+  if (!options.prefix_cache.empty() && in_main_memory) {
     const auto key = [model_impl = impl_.get(),
                       context = impl->context.get()]() -> Result<std::string> {
       LLMRUN_ASSIGN(const std::string hash, model_hash(*model_impl));

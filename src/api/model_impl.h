@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/devices.h"
 #include "chat/chat_template.h"
 #include "engine/engine.h"
 #include "gguf/reader.h"
@@ -29,15 +30,17 @@ struct Model::Impl {
   ModelInfo info;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;  // null: the file has none
   std::string why_no_tokenizer;
-  std::unique_ptr<kernels::Backend> backend;  // null: opened for its vocabulary only
+  Devices devices;                      // none: opened for its vocabulary only
+  kernels::Backend* backend = nullptr;  // the first of them: the host's work is done there
   std::unique_ptr<runtime::Model> model;
   RopeOverride rope;
   uint64_t vocabulary_bytes = 0;  // memory that the tokenizer takes
   double load_seconds = 0;
-  std::string device_reason;  // why "auto" chose the backend's device
 
   // Remembers LoadOptions::go_template, and says in `info` when it is the one to be used.
   void keep_go_template(const std::string& source);
+  // What the bits of answers depend on besides the file: the kernels, and who has which layers.
+  [[nodiscard]] std::string target() const;
   // Errors that say what cannot be done without.
   [[nodiscard]] Result<const tokenizer::Tokenizer*> need_tokenizer() const;
   [[nodiscard]] Result<runtime::Model*> need_weights() const;

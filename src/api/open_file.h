@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "gguf/reader.h"
@@ -46,9 +47,11 @@ Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& mo
 
 // Replaces sizes that were not asked for by the largest that take at most half of the free memory:
 // of the context at most the model's own, of the pool what all sequences can use. The plan of it.
+// `room` has what is free on each device beside the weights; empty: all is main memory.
 Result<MemoryEstimate> choose_sizes(const ContextOptions& options, const gguf::File& file,
                                     const runtime::Model& model, uint64_t vocabulary_bytes,
-                                    runtime::ContextOptions& wanted);
+                                    runtime::ContextOptions& wanted,
+                                    std::span<const uint64_t> room = {});
 
 // Whether the memory of a context is to be taken at once; kOutOfMemory when it is not there.
 Result<bool> must_commit(const MemoryEstimate& plan);

@@ -210,7 +210,7 @@ Result<std::string> receipt_json(ModelImpl& model, const ReceiptInput& input) {
                          {"base", rope.base},
                          {"original_context", rope.original_context}}}}},
                      {"template_hash", template_hash},
-                     {"target", model.backend->target()},
+                     {"target", model.target()},
                      {"context",
                       {{"tokens", input.context_tokens},
                        {"k_type", input.context->k_type},
@@ -241,7 +241,7 @@ Result<Replay> replay(const std::filesystem::path& path, std::string_view text,
   if (load.cpu_target.empty() && has_target(receipt.target)) load.cpu_target = receipt.target;
   LLMRUN_ASSIGN(const Model model, Model::open(path, load));
   LLMRUN_ASSIGN(const std::string hash, model_hash(Access::of(model)));
-  const std::string_view target = Access::of(model).backend->target();
+  const std::string target = Access::of(model).target();
   if (base_of(hash) != base_of(receipt.model_hash)) {
     replay.changes.push_back("the model is another one");
   } else if (hash != receipt.model_hash) {

@@ -46,6 +46,7 @@ Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
   out["layers"] = plan.n_layers_all;
   out["whole"] = plan.whole;
   out["fits"] = plan.fits;
+  out["host_only"] = plan.host_only;
   if (plan.most_tokens_per_second > 0) {
     out["most_tokens_per_second"] = plan.most_tokens_per_second;
   }
@@ -102,8 +103,8 @@ Result<void> print_gpu_estimate(const std::filesystem::path& path, const Context
   }
   print("{}\n{}: {}\n{}", memory_table("on the card", plan, context.max_sequences),
         path.filename().string(), verdict(plan), speed(plan));
-  if (!plan.whole && plan.fits) {
-    print("This version does not yet divide a model between the card and the CPU.\n");
+  for (const std::string& what : plan.host_only) {
+    print("Runs on the CPU (--strict-device refuses): {}\n", what);
   }
   return {};
 }

@@ -1,9 +1,13 @@
 // The shared options; see model_argument.h.
 #include "cli/model_argument.h"
 
+#include <unistd.h>
+
+#include <cstdio>
 #include <limits>
 
 #include "base/error.h"
+#include "base/terminal.h"
 
 namespace llmrun::cli {
 
@@ -17,6 +21,12 @@ void add_positive(OptionTable& options, std::string name, std::string value, std
     LLMRUN_ASSIGN(*target, parse_number(text, what, {std::numeric_limits<double>::min()}));
     return {};
   };
+}
+
+// On a terminal "loading …" stands in the line.
+void tell_of_devices(const std::string& line) {
+  const char* const clear = is_terminal(STDERR_FILENO) ? "\r\x1b[K" : "";
+  (void)std::fprintf(stderr, "%sllmrun: %s\n", clear, line.c_str());
 }
 
 }  // namespace
@@ -49,10 +59,32 @@ void add_rope_options(OptionTable& options, RopeOverride* rope) {
 void LoadFlags::add_to(OptionTable& options) {
   options.add_integer("threads", 't', "N", "threads to compute with (default: one per core)",
                       &threads, {1, 1024});
-  options.add_text("device", 0, "NAME",
-                   "where to compute: auto, cpu, cuda or cuda:N; a GPU that cannot be used is an "
-                   "error, except with auto (default: auto)",
-                   &load.device);
+  options
+      .add_text("device", 0, "NAME",
+                "where to compute: auto, cpu, cuda, cuda:N or, dividing the layers, cuda:N,M; a "
+                "GPU that cannot be used is an error, except with auto, which then says why "
+                "(default: auto)",
+                nullptr)
+      .set = [this](std::string_view text) -> Result<void> {
+    load.device = text;
+    load.tell_choice = true;
+    return {};
+  };
+  options
+      .add_text("gpu-layers", 0, "N",
+                "layers on the GPU, the last ones of the model; the CPU runs the others (default: "
+                "auto, as many as fit)",
+                nullptr)
+      .set = [this](std::string_view text) -> Result<void> {
+    load.gpu_layers.reset();
+    if (text == "auto") return {};
+    LLMRUN_ASSIGN(load.gpu_layers, parse_integer(text, "--gpu-layers", {0, 100000}));
+    return {};
+  };
+  options.add_switch("strict-device", 0,
+                     "refuse a model of which the GPU cannot run a layer, instead of running that "
+                     "on the CPU",
+                     &load.strict_device);
   options.add_text("cpu-target", 0, "NAME",
                    "instruction set to compute with, one that 'llmrun doctor' lists (default: the "
                    "best of this machine)",
@@ -71,6 +103,7 @@ void LoadFlags::add_to(OptionTable& options) {
 
 Result<std::filesystem::path> LoadFlags::find(const std::string& name,
                                               const ContextOptions& context) {
+  load.context = context;
   LLMRUN_ASSIGN(const store::StoredModel model, fetch.find(name, context));
   LLMRUN_ASSIGN(layers, store::read_layers(model));
   std::vector<AdapterOption> adapters;
@@ -83,6 +116,7 @@ Result<std::filesystem::path> LoadFlags::find(const std::string& name,
 LoadOptions LoadFlags::value() const {
   LoadOptions options = load;
   options.threads = static_cast<int>(threads);
+  options.tell = tell_of_devices;
   return options;
 }
 

@@ -18,8 +18,8 @@ Result<AdapterOption> parse_adapter(std::string_view text);
 // --rope-scaling, --rope-factor, --rope-base, --rope-original-context.
 void add_rope_options(OptionTable& options, RopeOverride* rope);
 
-// --threads, --device, --cpu-target, --adapter, the options of rope and those of FetchFlags; and
-// what travels with the model that is loaded.
+// --threads, --device, --gpu-layers, --strict-device, --cpu-target, --adapter, the options of rope
+// and those of FetchFlags; and what travels with the model that is loaded.
 struct LoadFlags {
   FetchFlags fetch;
   int64_t threads = 0;
@@ -27,7 +27,7 @@ struct LoadFlags {
   store::ModelLayers layers;  // of the model that find() found
   void add_to(OptionTable& options);
   // The file behind a path or a name. The model's adapters go before those of --adapter, and its
-  // Go template is remembered. `context` as in FetchFlags.
+  // Go template is remembered. `context` as in FetchFlags; and layers on a GPU leave room for it.
   Result<std::filesystem::path> find(const std::string& name, const ContextOptions& context = {});
   [[nodiscard]] LoadOptions value() const;
 };

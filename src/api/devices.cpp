@@ -1,0 +1,179 @@
+// From --device, --gpu-layers and --strict-device to backends with layers.
+#include "api/devices.h"
+
+#include <algorithm>
+
+#include "api/model_need.h"
+#include "api/open_file.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "kernels/cuda/backend.h"
+#include "runtime/device_forms.h"
+
+namespace llmrun {
+namespace {
+
+constexpr std::string_view kCpu = "cpu";
+
+// The number of "cuda:N"; choose_device() gives no others.
+int cuda_index(std::string_view name) { return std::atoi(name.substr(name.find(':') + 1).data()); }
+
+// Options for GPUs that would change nothing.
+Result<void> check_options(const LoadOptions& options, const kernels::DeviceChoice& choice) {
+  if (choice.device != kCpu) return {};
+  const char* const option = options.gpu_layers.has_value() ? "--gpu-layers"
+                             : options.strict_device        ? "--strict-device"
+                                                            : nullptr;
+  if (option == nullptr) return {};
+  if (choice.reason.empty()) {
+    return make_error(ErrorCode::kUsage, "{} has no effect with --device cpu", option);
+  }
+  return make_error(ErrorCode::kUnsupported, "{} is for a GPU: {}", option, choice.reason);
+}
+
+// The layers that GPUs cannot run: "layer 3: attention with …". An error when that must not be.
+Result<std::vector<std::string>> missing_forms(const runtime::ModelSpec& spec, bool strict) {
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const std::string what = runtime::missing_device_form(spec.layers[i]);
+    if (!what.empty()) missing.push_back(fmt::format("layer {}: {}", i, what));
+  }
+  if (strict && !missing.empty()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "{} of {} layers cannot run on a GPU (--strict-device): {}{}; without "
+                      "--strict-device the CPU runs them",
+                      missing.size(), spec.layers.size(), missing.front(),
+                      missing.size() > 1 ? ", …" : "");
+  }
+  return missing;
+}
+
+// What the model takes, planned in main memory.
+Result<runtime::ModelNeed> need_of(const gguf::File& file, const runtime::ModelSpec& spec,
+                                   const ContextOptions& context) {
+  LLMRUN_ASSIGN(const auto wanted, context_options(context, spec));
+  LLMRUN_ASSIGN(const auto backend, kernels::make_backend(kCpu, {.threads = 1, .cpu_target = {}}));
+  LLMRUN_ASSIGN(const auto model, runtime::Model::load(file, *backend, spec));
+  LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model->plan(wanted));
+  return model_need(file, model->spec(), plan);
+}
+
+Result<void> check_fits(const runtime::DivisionPlan& plan, const runtime::ModelNeed& need,
+                        const std::vector<runtime::DeviceRequest>& cards,
+                        const std::vector<std::string>& names) {
+  for (size_t i = 0; i < plan.cards.size(); ++i) {
+    const runtime::DevicePlan& card = plan.cards[i];
+    if (card.fits) continue;
+    const auto most = runtime::plan_division(need, cards, std::nullopt);
+    const uint64_t context = runtime::device_context_bytes();
+    return make_error(ErrorCode::kOutOfMemory,
+                      "{} layers on {} need {} and {} are free; {} of {} fit (--gpu-layers auto), "
+                      "or ask for a smaller context (--ctx) or an 8-bit cache (--kv-type int8)",
+                      card.n_layers, names[i], format_bytes(card.total_bytes - context),
+                      format_bytes(card.memory_bytes - context), most.n_layers, need.layers.size());
+  }
+  return {};
+}
+
+std::string division_text(const runtime::DivisionPlan& plan, const std::vector<std::string>& names,
+                          const std::vector<std::string>& missing) {
+  std::string text;
+  for (size_t i = 0; i < plan.cards.size(); ++i) {
+    if (plan.cards[i].n_layers == 0) continue;
+    text += fmt::format("{} of {} layers on {}, ", plan.cards[i].n_layers, plan.layers.size(),
+                        names[i]);
+  }
+  const auto n_host = static_cast<int64_t>(plan.layers.size()) - plan.n_layers;
+  if (n_host == 0) return text.substr(0, text.size() - 2);
+  text += fmt::format("{} on the CPU ({})", n_host, format_bytes(plan.host_bytes));
+  if (!missing.empty()) {
+    text += fmt::format("; no GPU kernel for {}{}", missing.front(),
+                        missing.size() > 1 ? fmt::format(" and {} more", missing.size() - 1) : "");
+  }
+  return text;
+}
+
+// Keeps the cards that have layers, and adds the CPU when it has some.
+Result<void> take_devices(const runtime::DivisionPlan& plan, const LoadOptions& options,
+                          std::vector<std::unique_ptr<kernels::Backend>> cards,
+                          const std::vector<std::string>& names, Devices& devices) {
+  std::vector<int> place_of(cards.size() + 1, -1);  // the last: of the host
+  const auto take = [&](std::unique_ptr<kernels::Backend> backend, std::string name) {
+    devices.placement.devices.push_back(backend.get());
+    devices.placement.names.push_back(std::move(name));
+    devices.backends.push_back(std::move(backend));
+    return static_cast<int>(devices.backends.size()) - 1;
+  };
+  const bool uses_host = std::count(plan.layers.begin(), plan.layers.end(), runtime::kHost) > 0;
+  if (uses_host) {
+    LLMRUN_ASSIGN(auto cpu, kernels::make_backend(kCpu, {options.threads, options.cpu_target}));
+    place_of.back() = take(std::move(cpu), std::string(kCpu));
+  }
+  for (size_t i = 0; i < cards.size(); ++i) {
+    const bool uses = std::count(plan.layers.begin(), plan.layers.end(), static_cast<int>(i)) > 0;
+    if (uses) place_of[i] = take(std::move(cards[i]), names[i]);
+  }
+  if (devices.backends.size() == 1) return {};
+  for (const int card : plan.layers) {
+    const size_t at = card == runtime::kHost ? cards.size() : static_cast<size_t>(card);
+    devices.placement.layers.push_back(static_cast<uint8_t>(place_of[at]));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<uint64_t>> Devices::free_bytes() const {
+  std::vector<uint64_t> free;
+  for (const std::string& name : placement.names) {
+    if (name == kCpu) {
+      free.push_back(UINT64_MAX);
+    } else {
+      LLMRUN_ASSIGN(const uint64_t bytes, kernels::cuda::free_bytes(cuda_index(name)));
+      free.push_back(bytes);
+    }
+  }
+  return free;
+}
+
+Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& spec,
+                             const LoadOptions& options, kernels::MatmulObserver* observer) {
+  // Importances are gathered on the CPU.
+  const bool cpu_only = observer != nullptr && options.device == "auto";
+  LLMRUN_ASSIGN(const kernels::DeviceChoice choice,
+                kernels::choose_device(cpu_only ? kCpu : std::string_view(options.device)));
+  LLMRUN_TRY(check_options(options, choice));
+  Devices devices;
+  devices.reason = choice.reason;
+  if (choice.device == kCpu) {
+    LLMRUN_ASSIGN(auto cpu,
+                  kernels::make_backend(kCpu, {options.threads, options.cpu_target, observer}));
+    devices.placement = {{cpu.get()}, {}, {std::string(kCpu)}};
+    devices.backends.push_back(std::move(cpu));
+    return devices;
+  }
+  LLMRUN_ASSIGN(const auto missing, missing_forms(spec, options.strict_device));
+  const std::vector<std::string> names = kernels::devices_of(choice);
+  std::vector<std::unique_ptr<kernels::Backend>> cards;
+  std::vector<runtime::DeviceRequest> requests;
+  for (const std::string& name : names) {
+    LLMRUN_ASSIGN(auto card,
+                  kernels::make_backend(name, {options.threads, options.cpu_target, observer}));
+    cards.push_back(std::move(card));
+    LLMRUN_ASSIGN(const uint64_t free, kernels::cuda::free_bytes(cuda_index(name)));
+    // The context is there already.
+    requests.push_back({free + runtime::device_context_bytes(), 0.0, 0.0, std::nullopt});
+  }
+  LLMRUN_ASSIGN(const runtime::ModelNeed need, need_of(file, spec, options.context));
+  const auto plan = runtime::plan_division(need, requests, options.gpu_layers);
+  LLMRUN_TRY(check_fits(plan, need, requests, names));
+  devices.must_tell = !plan.whole || names.size() > 1;
+  if (devices.must_tell) {
+    devices.reason =
+        division_text(plan, names, missing) + (choice.reason.empty() ? "" : "; " + choice.reason);
+  }
+  LLMRUN_TRY(take_devices(plan, options, std::move(cards), names, devices));
+  return devices;
+}
+
+}  // namespace llmrun

@@ -1,0 +1,84 @@
+// Sums over the tensors of every layer; see model_need.h.
+#include "api/model_need.h"
+
+#include <map>
+#include <string>
+
+#include "api/open_file.h"
+#include "kernels/cuda/sizes.h"
+#include "runtime/device_forms.h"
+#include "runtime/layer_tensors.h"
+
+namespace llmrun {
+namespace {
+
+uint64_t bytes_of(const runtime::MemoryPlan& plan, std::string_view component) {
+  for (const runtime::PlanItem& item : plan.items) {
+    if (item.component == component) return item.bytes;
+  }
+  return 0;
+}
+
+// The weights, each counted where it is used first (the head's table: at the head).
+void add_weights(const gguf::File& file, const runtime::ModelSpec& spec, runtime::ModelNeed& need) {
+  const std::map<std::string, double> shares = token_shares(spec);
+  const std::string& table = spec.embedding.table.name;
+  const bool is_tied = table == spec.head.output.weight.name;
+  struct Counted {
+    int64_t layer = 0;
+    bool shared = false;
+  };
+  std::map<std::string, Counted> counted;
+  const auto n_layers = static_cast<int64_t>(spec.layers.size());
+  runtime::ModelSpec copy = spec;
+  runtime::for_each_layer_tensor(copy, [&](runtime::TensorDecl& tensor, bool, int64_t layer) {
+    const gguf::TensorInfo* const found = file.find_tensor(tensor.name);
+    if (found == nullptr) return;
+    if (is_tied && tensor.name == table) layer = n_layers;
+    const auto [known, is_new] = counted.emplace(tensor.name, Counted{layer, false});
+    if (!is_new) {
+      if (known->second.layer != layer && !known->second.shared) {
+        known->second.shared = true;
+        need.shared_bytes += found->size_bytes;
+      }
+      return;
+    }
+    runtime::LayerNeed& to = layer < 0           ? need.input
+                             : layer == n_layers ? need.output
+                                                 : need.layers[static_cast<size_t>(layer)];
+    const auto share = shares.find(tensor.name);
+    const double read = share == shares.end() ? 1.0 : share->second;
+    to.weight_bytes += found->size_bytes;
+    to.read_bytes += static_cast<uint64_t>(read * static_cast<double>(found->size_bytes));
+    if (is_tied && tensor.name == table) need.tied_bytes = found->size_bytes;
+    ++need.n_tensors;
+  });
+}
+
+}  // namespace
+
+runtime::ModelNeed model_need(const gguf::File& file, const runtime::ModelSpec& spec,
+                              const runtime::MemoryPlan& plan) {
+  runtime::ModelNeed need;
+  need.layers.resize(spec.layers.size());
+  for (size_t i = 0; i < need.layers.size(); ++i) {
+    if (i < plan.layer_cache_bytes.size()) need.layers[i].cache_bytes = plan.layer_cache_bytes[i];
+    need.layers[i].host_only = !runtime::missing_device_form(spec.layers[i]).empty();
+  }
+  add_weights(file, spec, need);
+  need.output.weight_bytes += bytes_of(plan, "weights (converted)");
+  need.activation_bytes = bytes_of(plan, "activations");
+  const uint64_t logits = bytes_of(plan, "logits");  // the card has them too, and finds the best
+  if (logits > 0) {
+    const int64_t n_rows = static_cast<int64_t>(logits / sizeof(float)) / spec.n_vocab;
+    need.activation_bytes += logits + kernels::cuda::find_best_bytes(n_rows, spec.n_vocab);
+  }
+  if (plan.layer_cache_bytes.empty()) {
+    need.activation_bytes += bytes_of(plan, "KV cache") + bytes_of(plan, "recurrent state");
+  }
+  need.workspace_bytes = kernels::cuda::workspace_bytes(plan.max_rows, plan.max_width);
+  need.table_bytes = bytes_of(plan, "position tables");
+  return need;
+}
+
+}  // namespace llmrun

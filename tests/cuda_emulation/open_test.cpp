@@ -1,0 +1,230 @@
+// Models opened through the public API on emulated GPUs: --gpu-layers, --strict-device and lists of
+// devices do what they say, what does not fit stays on the CPU, and the answers are the same.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <deque>
+
+#include "cuda_emulation/block.h"
+#include "cuda_emulation/devices.h"
+#include "gguf/writer.h"
+#include "llmrun/model.h"
+#include "paths.h"
+
+namespace llmrun {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+class CudaOpen : public ::testing::Test {
+ protected:
+  CudaOpen() {
+    cuda_emulation::options() = {.deferred = true, .closed_memory = true};
+    cuda_emulation::device_count() = 2;
+  }
+  ~CudaOpen() override {
+    for (int device = 0; device < 2; ++device) {
+      EXPECT_EQ(cuda_emulation::allocated_bytes(device), 0U) << "of device " << device;
+    }
+    cuda_emulation::options() = {};
+    cuda_emulation::device_count() = 1;
+  }
+
+  Result<Model> open(const std::string& device, std::optional<int64_t> gpu_layers = {},
+                     bool strict = false) {
+    LoadOptions options;
+    options.device = device;
+    options.threads = 1;
+    options.gpu_layers = gpu_layers;
+    options.strict_device = strict;
+    options.context = context();
+    options.tell = [this](const std::string& line) { told_.push_back(line); };
+    told_.clear();
+    return Model::open(path_, options);
+  }
+  static ContextOptions context() {
+    ContextOptions options;
+    options.context_tokens = 64;
+    options.batch_tokens = 16;
+    return options;
+  }
+  // The first tokens that the model thinks best after a text.
+  static std::vector<TokenId> answer(const Model& model) {
+    auto session = model.new_session(context());
+    EXPECT_TRUE(session) << session.error().message;
+    if (!session) return {};
+    GenerateOptions options;
+    options.max_tokens = 8;
+    options.sampling.temperature = 0;
+    const std::vector<TokenId> prompt = {3, 17, 64, 5, 99};
+    const auto generation = session->complete(prompt, options);
+    EXPECT_TRUE(generation) << generation.error().message;
+    return generation ? generation->tokens : std::vector<TokenId>();
+  }
+
+  std::filesystem::path path_ =
+      std::filesystem::path(tests::kSourceDir) / "tests/data/archs/altered-gemma3-window.gguf";
+  std::vector<std::string> told_;
+};
+
+TEST_F(CudaOpen, AnswersAreThoseOfTheCpuWhereverLayersLie) {
+  const auto cpu = open("cpu");
+  ASSERT_TRUE(cpu) << cpu.error().message;
+  EXPECT_TRUE(told_.empty());
+  const std::vector<TokenId> expected = answer(*cpu);
+  ASSERT_EQ(expected.size(), 8U);
+  for (const int64_t n : {0, 1, 2, 1000}) {
+    const auto model = open("cuda", n);
+    ASSERT_TRUE(model) << model.error().message;
+    EXPECT_EQ(answer(*model), expected) << n << " layers on the GPU: " << model->device();
+    EXPECT_EQ(told_.size(), n < 1000 ? 1U : 0U) << n;
+    if (n == 1) {
+      EXPECT_THAT(told_.front(), HasSubstr("1 of "));
+      EXPECT_THAT(told_.front(), HasSubstr("layers on cuda:0"));
+      EXPECT_THAT(told_.front(), HasSubstr("on the CPU ("));
+      EXPECT_THAT(model->device(), HasSubstr("cpu ("));
+      EXPECT_THAT(model->device(), HasSubstr("cuda:0 (sm_90"));
+    }
+  }
+  const auto automatic = open("auto");
+  ASSERT_TRUE(automatic) << automatic.error().message;
+  EXPECT_THAT(automatic->device_reason(), HasSubstr("the first of 2 GPUs"));
+  EXPECT_EQ(answer(*automatic), expected);
+}
+
+TEST_F(CudaOpen, SeveralGpusDivideTheLayers) {
+  const std::vector<TokenId> expected = answer(*open("cpu"));
+  const auto model = open("cuda:0,1");
+  ASSERT_TRUE(model) << model.error().message;
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_THAT(told_.front(), HasSubstr("layers on cuda:0, "));
+  EXPECT_THAT(told_.front(), HasSubstr("layers on cuda:1"));
+  EXPECT_GT(cuda_emulation::allocated_bytes(0), 0U);
+  EXPECT_GT(cuda_emulation::allocated_bytes(1), 0U);
+  EXPECT_EQ(answer(*model), expected);
+  EXPECT_FALSE(open("cuda:0,2"));
+  EXPECT_FALSE(open("cuda:0,0"));
+}
+
+// On cards of every size: what was planned is what is taken, and there is always a model in the
+// end.
+TEST_F(CudaOpen, TakesAsManyLayersAsFitAndNoMoreThanThereIs) {
+  const std::vector<TokenId> expected = answer(*open("cpu"));
+  size_t too_small = 25 * kMiB, enough = 70 * kMiB;  // for a layer, and for all
+  bool divided = false;
+  while (!divided && enough - too_small > 1024) {
+    const size_t room = too_small + (enough - too_small) / 2;
+    cuda_emulation::options().device_bytes = room;
+    const auto model = open("cuda");
+    ASSERT_TRUE(model) << room << ": " << model.error().message;
+    EXPECT_EQ(answer(*model), expected) << model->device();
+    const std::string device = model->device();
+    const bool has_cpu = device.find("cpu") != std::string::npos;
+    const bool has_gpu = device.find("cuda") != std::string::npos;
+    divided = has_cpu && has_gpu;
+    (has_gpu ? enough : too_small) = room;
+    EXPECT_EQ(told_.empty(), has_gpu && !has_cpu);
+  }
+  EXPECT_TRUE(divided);
+  cuda_emulation::options().device_bytes = 30 * kMiB;
+  const auto too_many = open("cuda", 2);
+  ASSERT_FALSE(too_many);
+  EXPECT_EQ(too_many.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_THAT(too_many.error().message, HasSubstr("2 layers on cuda:0 need"));
+}
+
+TEST_F(CudaOpen, OptionsForAGpuNeedOne) {
+  for (const bool strict : {false, true}) {
+    const auto model = open("cpu", strict ? std::optional<int64_t>() : 1, strict);
+    ASSERT_FALSE(model);
+    EXPECT_EQ(model.error().code, ErrorCode::kUsage);
+    EXPECT_THAT(model.error().message, HasSubstr("has no effect with --device cpu"));
+  }
+}
+
+// A llama of two layers whose keys are wider than the attention of the GPU takes.
+class WideKeys {
+ public:
+  WideKeys() {
+    writer_.add_metadata("general.architecture", std::string("llama"));
+    const std::vector<std::pair<const char*, uint32_t>> sizes = {{"block_count", 2},
+                                                                 {"context_length", 64},
+                                                                 {"embedding_length", kWidth},
+                                                                 {"feed_forward_length", 16},
+                                                                 {"attention.head_count", 1},
+                                                                 {"attention.key_length", kKeys},
+                                                                 {"attention.value_length", 32},
+                                                                 {"rope.dimension_count", 32}};
+    for (const auto& [name, value] : sizes) {
+      writer_.add_metadata(std::string("llama.") + name, value);
+    }
+    writer_.add_metadata("llama.attention.layer_norm_rms_epsilon", 1e-5F);
+    for (const std::string layer : {"blk.0.", "blk.1."}) {
+      add(layer + "attn_q", kWidth, kKeys);
+      add(layer + "attn_k", kWidth, kKeys);
+      add(layer + "attn_v", kWidth, 32);
+      add(layer + "attn_output", 32, kWidth);
+      add(layer + "ffn_gate", kWidth, 16);
+      add(layer + "ffn_up", kWidth, 16);
+      add(layer + "ffn_down", 16, kWidth);
+      add(layer + "attn_norm", kWidth, 1);
+      add(layer + "ffn_norm", kWidth, 1);
+    }
+    add("output_norm", kWidth, 1);
+    add("token_embd", kWidth, 128);
+    add("output", kWidth, 128);
+  }
+  [[nodiscard]] std::vector<std::byte> bytes() const { return writer_.to_bytes().value(); }
+
+ private:
+  static constexpr uint32_t kWidth = 32, kKeys = 1024;
+
+  void add(const std::string& name, uint64_t n_in, uint64_t n_out) {
+    std::vector<float>& values = tensors_.emplace_back(n_in * n_out);
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] = 0.1F * std::sin(static_cast<float>(i * i % 1009 + i)) + 0.02F;
+    }
+    std::vector<uint64_t> dims{n_in};
+    if (n_out > 1) dims.push_back(n_out);
+    writer_.add_tensor(name + ".weight", 0, dims, std::as_bytes(std::span(values)));
+  }
+
+  gguf::Writer writer_;
+  std::deque<std::vector<float>> tensors_;  // the writer refers to them
+};
+
+TEST_F(CudaOpen, WhatAGpuCannotRunIsNamedAndRefusedIfAsked) {
+  path_ = std::filesystem::path(::testing::TempDir()) / "llmrun_wide_keys.gguf";
+  const std::vector<std::byte> bytes = WideKeys().bytes();
+  std::FILE* const file = std::fopen(path_.c_str(), "wb");
+  ASSERT_NE(file, nullptr);
+  ASSERT_EQ(std::fwrite(bytes.data(), 1, bytes.size(), file), bytes.size());
+  ASSERT_EQ(std::fclose(file), 0);
+  {
+    const auto cpu = open("cpu");
+    ASSERT_TRUE(cpu) << cpu.error().message;
+    const auto model = open("cuda");
+    ASSERT_TRUE(model) << model.error().message;
+    ASSERT_EQ(told_.size(), 1U);
+    EXPECT_THAT(told_.front(), HasSubstr("2 on the CPU"));
+    EXPECT_THAT(told_.front(), HasSubstr("no GPU kernel for layer 0: attention with keys of 1024"));
+    EXPECT_EQ(answer(*model), answer(*cpu));
+    const auto strict = open("cuda", {}, true);
+    ASSERT_FALSE(strict);
+    EXPECT_EQ(strict.error().code, ErrorCode::kUnsupported);
+    EXPECT_THAT(strict.error().message, HasSubstr("2 of 2 layers cannot run on a GPU"));
+    EXPECT_THAT(strict.error().message, HasSubstr("layer 0: attention with keys of 1024"));
+    GpuRequest card;
+    card.gpu = "rtx4090";
+    const auto planned = estimate_gpu(path_, context(), card);
+    ASSERT_TRUE(planned) << planned.error().message;
+    EXPECT_EQ(planned->host_only.size(), 2U);
+    EXPECT_EQ(planned->n_layers, 0);
+  }
+  std::filesystem::remove(path_);
+}
+
+}  // namespace
+}  // namespace llmrun
