@@ -16,6 +16,8 @@ BIN = ROOT / "build/release/bin"
 LLMRUN = str(BIN / "llmrun")
 DEFAULT = ["smollm2:135m", "gemma3:270m", "qwen2-1.5b:Q4_K_M"]
 TESTS = "pp9,pp16,pp32,pp64,pp512,tg48,tg48x8,tg48x32,tg48@d4096,first"
+CONTEXT_TESTS = ("tg32,tg32@d512,tg32@d1024,tg32@d2048,tg32@d4096,"
+                 "pp128,pp512,pp1024,pp2048,pp4096")
 TESTS_HELP = f"comma-separated, default {TESTS}"
 NINE_TOKENS = "Why is the sky blue in the morning?"
 

@@ -61,16 +61,17 @@ def read(context, first, n, sequence=0):
 def speed(kind, n, depth, sequences):
     context = new_context(depth + n, sequences)
     memory = lc.llama_get_memory(context)
-    for attempt in range(2):  # the first warms up
+    for warm_up in (True, False):
         lc.llama_memory_clear(memory, True)
+        start = 0 if warm_up else depth
         for sequence in range(sequences):
-            read(context, 0, depth, sequence)
+            read(context, 0, start, sequence)
         lc.llama_synchronize(context)
         begin = time.perf_counter()
         if kind == "pp":
-            read(context, depth, n)
+            read(context, start, min(n, 512) if warm_up else n)
         else:
-            for i in range(depth, depth + (min(n, 16) if attempt == 0 else n)):
+            for i in range(start, start + (min(n, 16) if warm_up else n)):
                 decode(context, [(token(i), i, s, True) for s in range(sequences)])
                 lc.llama_get_logits_ith(context, 0)
         lc.llama_synchronize(context)
@@ -95,15 +96,39 @@ else:
 """
 
 
-def install(folder):
-    """A virtual environment with the package, compiled with this machine's instructions."""
+# What the peer is compiled for: this machine, or one without AVX-512.
+BUILDS = {
+    "native": "-DGGML_NATIVE=ON",
+    "avx2": "-DGGML_NATIVE=OFF " + " ".join(
+        f"-DGGML_{name}=ON" for name in ("SSE42", "AVX", "AVX2", "FMA", "F16C", "BMI2")),
+}
+WITHOUT_AVX512 = ("plain", "avx2", "avxvnni")  # CPU targets of llmrun
+
+
+def install(folder, build):
+    """A virtual environment with the package, compiled with the instructions of BUILDS."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = os.path.join(folder, "bin/python")
-    environment = {**os.environ, "CMAKE_ARGS": "-DGGML_NATIVE=ON"}
-    subprocess.run([python, "-m", "pip", "install", "--no-binary", "llama-cpp-python",
-                    "llama-cpp-python"], check=True, env=environment)
-    print(f"tools/bench compare --python {python}")
+    environment = {**os.environ, "CMAKE_ARGS": BUILDS[build]}
+    subprocess.run([python, "-m", "pip", "install", "--no-cache-dir", "--no-binary",
+                    "llama-cpp-python", "llama-cpp-python"], check=True, env=environment)
+    target = " --cpu avx2" if build == "avx2" else ""
+    print(f"tools/bench compare{target} --python {python}")
     return 0
+
+
+def use_target(args):
+    """Runs llmrun with the kernels of args.cpu; says what both use, and refuses unequal pairs."""
+    if args.cpu:
+        os.environ["LLMRUN_CPU"] = args.cpu
+    target = os.environ.get("LLMRUN_CPU") or "best"
+    script = "import llama_cpp; print(llama_cpp.llama_print_system_info().decode())"
+    instructions = subprocess.run([args.python, "-c", script], check=True, text=True,
+                                  stdout=subprocess.PIPE).stdout.strip()
+    print(f"llmrun: CPU target {target}; llama.cpp: {instructions}")
+    if target in WITHOUT_AVX512 and "AVX512 = 1" in instructions:
+        raise SystemExit(f"{args.python} has a llama.cpp that uses AVX-512, which {target} does not; "
+                         "build one without: tools/bench peer FOLDER --build avx2")
 
 
 def run_peer(args, path, repack, tests):

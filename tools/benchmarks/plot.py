@@ -1,4 +1,4 @@
-"""Draws comparisons as SVG: bars of ratios, and lines of decode speed over the context's length."""
+"""Draws comparisons as SVG: bars of ratios, and lines of speed over the context's length."""
 import html
 
 from . import models, report
@@ -35,26 +35,27 @@ def bars(results, top):
     return parts, y
 
 
-def depths(tests):
-    """[(depth, ours, theirs)] of the decoding tests of one answer at a time."""
+def points_of(tests, kind):
+    """[(tokens, ours, theirs)] of answers one at a time by what is in the context ("tg"), or of
+    whole prompts by their length ("pp")."""
     points = []
     for test, result in tests.items():
-        if not test.startswith("tg"):
+        if not test.startswith(kind):
             continue
-        _, _, depth, sequences = models.parse_test(test)
-        if sequences == 1:
-            points.append((depth, report.median(result["llmrun"]),
+        _, tokens, depth, sequences = models.parse_test(test)
+        if sequences == 1 and (kind == "tg" or depth == 0):
+            points.append((depth if kind == "tg" else tokens, report.median(result["llmrun"]),
                            report.median(result["llama.cpp"])))
     return sorted(points)
 
 
-def lines(name, points, top, height=200):
-    """Decode speed over what is in the context already."""
+def lines(title, points, top, height=200):
+    """Speed over numbers of tokens."""
     left, right = 70, WIDTH - 120
     deepest, fastest = points[-1][0], max(max(p[1], p[2]) for p in points) * 1.1
     x = lambda depth: left + (right - left) * depth / deepest  # noqa: E731
     y = lambda speed: top + height * (1 - speed / fastest)  # noqa: E731
-    parts = [text(16, top - 16, f"{name}: decoding, tok/s, by tokens in the context", size=14),
+    parts = [text(16, top - 16, title, size=14),
              line(left, top + height, right, top + height, INK), line(left, top, left, top + height, INK)]
     for i in range(1, 5):
         speed = fastest * i / 5
@@ -70,13 +71,18 @@ def lines(name, points, top, height=200):
     return parts, top + height + 30
 
 
-def comparison(results):
-    parts, end = bars(results, TOP)
+TITLES = {"tg": "decoding, tok/s, by tokens in the context",
+          "pp": "prompts, tok/s, by their length in tokens"}
+
+
+def comparison(results, with_bars):
+    parts, end = bars(results, TOP) if with_bars else ([], 0)
     for name, tests in results.items():
-        points = depths(tests)
-        if len(points) > 1:
-            more, end = lines(name, points, end + TOP)
-            parts += more
+        for kind, title in TITLES.items():
+            points = points_of(tests, kind)
+            if len({point[0] for point in points}) > 1:
+                more, end = lines(f"{name}: {title}", points, end + TOP)
+                parts += more
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{end + 16:.0f}" '
         'font-family="DejaVu Sans, Helvetica, Arial, sans-serif">',
