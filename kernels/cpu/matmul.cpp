@@ -35,7 +35,7 @@ int64_t CpuOps::rows_per_task(int64_t n_rows, int64_t n_tokens) const {
   // enough at the number of rows that the kernel works on together.
   const int64_t tasks_per_thread = n_tokens <= table_.matmul->tile_tokens ? 6 : 8;
   const int64_t rows = ceil_div(n_rows, tasks_per_thread * pool_.n_threads());
-  const int64_t most = n_tokens <= table_.matmul->tile_tokens ? 512 : 4 * lanes;
+  const int64_t most = n_tokens <= table_.matmul->tile_tokens ? 512 : table_.matmul->task_rows;
   return std::clamp(ceil_div(rows, lanes) * lanes, lanes, most);
 }
 

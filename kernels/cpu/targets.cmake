@@ -53,8 +53,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
       ${quiet})
   set(avx512_needs avx512f avx512bw avx512vl avx512dq avx512_vnni avx2 fma f16c)
   llmrun_cpu_target(avx512 FLAGS ${avx512_flags} NEEDS ${avx512_needs})
-  llmrun_cpu_target(amx LIKE avx512 FLAGS ${avx512_flags} -mamx-tile -mamx-int8
-                    NEEDS amx_tile amx_int8 ${avx512_needs})
+  llmrun_cpu_target(amx LIKE avx512 FLAGS ${avx512_flags} -mamx-tile -mamx-int8 -mamx-bf16
+                    NEEDS amx_tile amx_int8 amx_bf16 ${avx512_needs})
   # For the test that compiles the products of amx with its instructions in software.
   set_property(GLOBAL PROPERTY LLMRUN_AVX512_FLAGS "${avx512_flags}")
 endif()

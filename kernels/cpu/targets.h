@@ -46,6 +46,7 @@ using ProductFunction = void (*)(const Product& product, int64_t row_begin, int6
 struct MatmulKernels {
   int lanes;               // rows that are computed together; tasks are multiples of it
   int tile_tokens;         // tokens per tile of activations
+  int task_rows;           // rows of a task with more tokens than a tile has, at most
   size_t product_scratch;  // bytes per thread
   void (*quantize_tile)(const float* const* rows, int64_t n_rows, int64_t n_in, uint8_t* tile);
   const ProductFunction* products;  // by TensorType

@@ -2,8 +2,10 @@
 // no tiles. Refuses what a CPU would refuse.
 #pragma once
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "kernels/cpu/simd/tiles.h"
 
@@ -31,18 +33,48 @@ struct EmulatedTiles {
     require(configured);
     configured = false;
   }
+  // Of bfloat16, by the tile's number.
+  template <int kIndex>
+  static void zero(Tile<kIndex>) {
+    zero(kIndex);
+  }
+  template <int kIndex>
+  static void load(Tile<kIndex>, const void* from, int64_t stride) {
+    load(kIndex, from, stride);
+  }
+  template <int kIndex>
+  static void store(Tile<kIndex>, void* to, int64_t stride) {
+    store(kIndex, to, stride);
+  }
+  template <int kSum, int kPart>
+  static void add_halves(Tile<kSum>, Tile<kPart>) {
+    constexpr int kWeights = HalfTilesOf<EmulatedTiles>::Weights::kNumber;
+    const int n_pairs = config.row_bytes[kWeights] / 4;
+    require(configured && config.rows[kSum] == config.rows[kWeights] &&
+            config.row_bytes[kSum] == config.row_bytes[kPart] && n_pairs == config.rows[kPart]);
+    for (int row = 0; row < config.rows[kSum]; ++row) {
+      for (int column = 0; column < config.row_bytes[kSum] / 4; ++column) {
+        float pair[2] = {};
+        for (int k = 0; k < n_pairs; ++k) {
+          for (int i = 0; i < 2; ++i) {
+            pair[i] = flushed(std::fma(half_at(kWeights, row, 2 * k + i),
+                                       half_at(kPart, k, 2 * column + i), pair[i]));
+          }
+        }
+        float sum;
+        std::memcpy(&sum, &tiles[kSum][row][4 * column], sizeof(sum));
+        sum = flushed(flushed(sum) + flushed(pair[0] + pair[1]));
+        std::memcpy(&tiles[kSum][row][4 * column], &sum, sizeof(sum));
+      }
+    }
+  }
+
   static void zero_sums() { zero(kSumsTile); }
   static void load_activations(const void* from, int64_t stride) {
     load(kActivationsTile, from, stride);
   }
   static void load_weights(const void* from, int64_t stride) { load(kWeightsTile, from, stride); }
-  static void store_sums(void* to, int64_t stride) {
-    require(configured && config.rows[kSumsTile] != 0);
-    for (int row = 0; row < config.rows[kSumsTile]; ++row) {
-      std::memcpy(static_cast<uint8_t*>(to) + row * stride, tiles[kSumsTile][row],
-                  config.row_bytes[kSumsTile]);
-    }
-  }
+  static void store_sums(void* to, int64_t stride) { store(kSumsTile, to, stride); }
   static void add_dots() {
     const int row_bytes = config.row_bytes[kActivationsTile];
     require(configured && config.rows[kSumsTile] == config.rows[kActivationsTile] &&
@@ -63,6 +95,25 @@ struct EmulatedTiles {
   }
 
  private:
+  // Subnormal numbers are zeros to the instruction.
+  static float flushed(float value) {
+    return std::fabs(value) < std::numeric_limits<float>::min() ? 0.0F : value;
+  }
+  static float half_at(int tile, int row, int index) {
+    uint16_t half;
+    std::memcpy(&half, &tiles[tile][row][2 * index], sizeof(half));
+    const uint32_t bits = uint32_t{half} << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof(value));
+    return flushed(value);
+  }
+  static void store(int tile, void* to, int64_t stride) {
+    require(configured && config.rows[tile] != 0);
+    for (int row = 0; row < config.rows[tile]; ++row) {
+      std::memcpy(static_cast<uint8_t*>(to) + row * stride, tiles[tile][row],
+                  config.row_bytes[tile]);
+    }
+  }
   static void zero(int tile) {
     require(configured && config.rows[tile] != 0);
     std::memset(tiles[tile], 0, sizeof(tiles[tile]));
