@@ -9,6 +9,7 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -111,6 +112,7 @@ DeviceMemory& memory(size_t device) {
 }
 
 size_t n_pinned = 0, n_handles = 0;
+std::set<cudaStream_t> streams;
 std::map<void*, size_t> pinned_sizes;
 thread_local size_t current_device = 0;
 
@@ -305,8 +307,15 @@ cudaError_t cudaMalloc(void** target, size_t bytes) {
   *target = memory(current_device).allocate(bytes);
   return *target == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
+// Freeing waits for what is in order (CUDA C++ Programming Guide, "Implicit Synchronization").
+static void wait_for_all_streams() {
+  for (const cudaStream_t stream : cuda_emulation::streams) {
+    if (stream->recording == nullptr) (void)cudaStreamSynchronize(stream);
+  }
+}
 cudaError_t cudaFree(void* target) {
   if (target == nullptr) return cudaSuccess;
+  wait_for_all_streams();
   for (size_t device = 0; device < static_cast<size_t>(device_count()); ++device) {
     if (memory(device).release(target)) return cudaSuccess;
   }
@@ -322,6 +331,7 @@ cudaError_t cudaHostAlloc(void** target, size_t bytes, unsigned) {
 cudaError_t cudaFreeHost(void* target) {
   const auto known = cuda_emulation::pinned_sizes.extract(target);
   if (known.empty()) return cudaErrorInvalidValue;
+  wait_for_all_streams();
   cuda_emulation::n_pinned -= known.mapped();
   std::free(target);
   return cudaSuccess;
@@ -329,11 +339,13 @@ cudaError_t cudaFreeHost(void* target) {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new EmulatedStream;
   (*stream)->device = current_device;
+  cuda_emulation::streams.insert(*stream);
   ++n_handles;
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   --n_handles;
+  cuda_emulation::streams.erase(stream);
   delete stream->recording;
   delete stream;
   return cudaSuccess;
