@@ -73,6 +73,12 @@ std::vector<std::string> devices_of(const DeviceChoice& choice) {
   return names;
 }
 
+Result<uint64_t> free_gpu_bytes(std::string_view device) {
+  const std::vector<int> indices = cuda_indices(device);
+  if (indices.size() != 1) return make_error(ErrorCode::kUsage, "{} is not one GPU", device);
+  return cuda::free_bytes(indices.front());
+}
+
 Result<std::unique_ptr<Backend>> make_backend(std::string_view device,
                                               const BackendOptions& options) {
   LLMRUN_ASSIGN(const DeviceChoice choice, choose_device(device));

@@ -7,16 +7,12 @@
 #include "api/open_file.h"
 #include "base/error.h"
 #include "base/units.h"
-#include "kernels/cuda/backend.h"
 #include "runtime/device_forms.h"
 
 namespace llmrun {
 namespace {
 
 constexpr std::string_view kCpu = "cpu";
-
-// The number of "cuda:N"; choose_device() gives no others.
-int cuda_index(std::string_view name) { return std::atoi(name.substr(name.find(':') + 1).data()); }
 
 // Options for GPUs that would change nothing.
 Result<void> check_options(const LoadOptions& options, const kernels::DeviceChoice& choice) {
@@ -33,11 +29,7 @@ Result<void> check_options(const LoadOptions& options, const kernels::DeviceChoi
 
 // The layers that GPUs cannot run: "layer 3: attention with …". An error when that must not be.
 Result<std::vector<std::string>> missing_forms(const runtime::ModelSpec& spec, bool strict) {
-  std::vector<std::string> missing;
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
-    const std::string what = runtime::missing_device_form(spec.layers[i]);
-    if (!what.empty()) missing.push_back(fmt::format("layer {}: {}", i, what));
-  }
+  std::vector<std::string> missing = runtime::missing_device_forms(spec);
   if (strict && !missing.empty()) {
     return make_error(ErrorCode::kUnsupported,
                       "{} of {} layers cannot run on a GPU (--strict-device): {}{}; without "
@@ -125,11 +117,12 @@ Result<void> take_devices(const runtime::DivisionPlan& plan, const LoadOptions& 
 
 Result<std::vector<uint64_t>> Devices::free_bytes() const {
   std::vector<uint64_t> free;
+  if (!placement.divided() && placement.names[0] == kCpu) return free;
   for (const std::string& name : placement.names) {
     if (name == kCpu) {
       free.push_back(UINT64_MAX);
     } else {
-      LLMRUN_ASSIGN(const uint64_t bytes, kernels::cuda::free_bytes(cuda_index(name)));
+      LLMRUN_ASSIGN(const uint64_t bytes, kernels::free_gpu_bytes(name));
       free.push_back(bytes);
     }
   }
@@ -160,7 +153,7 @@ Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& s
     LLMRUN_ASSIGN(auto card,
                   kernels::make_backend(name, {options.threads, options.cpu_target, observer}));
     cards.push_back(std::move(card));
-    LLMRUN_ASSIGN(const uint64_t free, kernels::cuda::free_bytes(cuda_index(name)));
+    LLMRUN_ASSIGN(const uint64_t free, kernels::free_gpu_bytes(name));
     // The context is there already.
     requests.push_back({free + runtime::device_context_bytes(), 0.0, 0.0, std::nullopt});
   }

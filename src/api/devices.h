@@ -20,7 +20,7 @@ struct Devices {
   std::string reason;
   bool must_tell = false;  // the reason is one that everybody should hear: it is about speed
   // Of each device what is free beside the weights, once they are loaded; UINT64_MAX: main memory,
-  // which others look after.
+  // which others look after. Empty when there is nothing else.
   [[nodiscard]] Result<std::vector<uint64_t>> free_bytes() const;
 };
 

@@ -69,10 +69,7 @@ Result<GpuEstimate> estimate_gpu(const std::filesystem::path& path, const Contex
   result.whole = plan.whole;
   result.fits = plan.fits;
   result.most_tokens_per_second = plan.most_tokens_per_second;
-  for (size_t i = 0; i < (*model)->spec().layers.size(); ++i) {
-    const std::string what = runtime::missing_device_form((*model)->spec().layers[i]);
-    if (!what.empty()) result.host_only.push_back(fmt::format("layer {}: {}", i, what));
-  }
+  result.host_only = runtime::missing_device_forms((*model)->spec());
   return result;
 }
 

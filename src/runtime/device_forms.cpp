@@ -25,4 +25,13 @@ std::string missing_device_form(const LayerSpec& layer) {
   return "";
 }
 
+std::vector<std::string> missing_device_forms(const ModelSpec& spec) {
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const std::string what = missing_device_form(spec.layers[i]);
+    if (!what.empty()) missing.push_back(fmt::format("layer {}: {}", i, what));
+  }
+  return missing;
+}
+
 }  // namespace llmrun::runtime

@@ -172,10 +172,9 @@ bool run_ffn(Pass& pass, const Ffn& ffn, ConstRows x, Rows y, bool add = false);
 bool adds_itself(const Mixer& mixer);
 bool adds_itself(const Ffn& ffn);
 
-// ---- other residual streams: all layers; x is the embedding, then what the head reads, which is
-// on the device of the last layer
-// ------------------------------------------------------------------
+// ---- other residual streams: all layers --------------------------------------------------------
 
+// x is the embedding, then what the head reads, which is on the device of the last layer.
 void run_banked_layers(Pass& pass, Rows& x);
 void run_hyper_layers(Pass& pass, Rows& x);
 

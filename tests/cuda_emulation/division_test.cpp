@@ -191,10 +191,7 @@ INSTANTIATE_TEST_SUITE_P(Models, CudaDivision, ::testing::ValuesIn(cases()),
                            for (const std::string& device : parameter.param.devices) {
                              name += "_" + device;
                            }
-                           for (char& c : name) {
-                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-                           }
-                           return name;
+                           return testing::test_name(name);
                          });
 
 }  // namespace

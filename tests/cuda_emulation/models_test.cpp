@@ -84,23 +84,8 @@ TEST_P(CudaModels, GiveTheStoredLogitsHoweverTheTextIsCut) {
   EXPECT_EQ(StrictDevice::leaked(), 0U) << "memory of the device was not given back";
 }
 
-std::vector<std::string> stored_models() {
-  std::vector<std::string> names;
-  for (const std::string& stem :
-       testing::models_in(std::string(tests::kSourceDir) + "/tests/data/archs/")) {
-    names.push_back(std::filesystem::path(stem).filename().string());
-  }
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Stored, CudaModels, ::testing::ValuesIn(stored_models()),
-                         [](const auto& parameter) {
-                           std::string name = parameter.param;
-                           for (char& c : name) {
-                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-                           }
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Stored, CudaModels, ::testing::ValuesIn(testing::stored_models()),
+                         [](const auto& parameter) { return testing::test_name(parameter.param); });
 
 }  // namespace
 }  // namespace llmrun

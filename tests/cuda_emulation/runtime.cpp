@@ -169,6 +169,21 @@ GraphCounts& graph_counts() {
   return counts;
 }
 
+// The end of every mma: to the accumulators of all lanes, of which each has rows lane / 4 and 8
+// further, columns 2 * (lane % 4) and one further.
+template <typename Frame, typename T, int kDepth>
+static void add_products(void* const* frames, const T (&left)[16][kDepth],
+                         const T (&right)[8][kDepth]) {
+  for (int lane = 0; lane < 32; ++lane) {
+    const auto* const f = static_cast<const Frame*>(frames[lane]);
+    for (int i = 0; i < 4; ++i) {
+      const int m = lane / 4 + i / 2 * 8;
+      const int n = lane % 4 * 2 + i % 2;
+      for (int k = 0; k < kDepth; ++k) f->d[i] += left[m][k] * right[n][k];
+    }
+  }
+}
+
 void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2],
                       const Location& where) {
   struct Frame {
@@ -191,14 +206,7 @@ void mma_m16n8k8_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2],
       for (int i = 0; i < 4; ++i) left[lane / 4 + i % 2 * 8][lane % 4 + i / 2 * 4] = cut(f->a[i]);
       for (int i = 0; i < 2; ++i) right[lane / 4][lane % 4 + 4 * i] = cut(f->b[i]);
     }
-    for (int lane = 0; lane < 32; ++lane) {
-      const auto* const f = static_cast<const Frame*>(frames[lane]);
-      for (int i = 0; i < 4; ++i) {
-        const int m = lane / 4 + i / 2 * 8;
-        const int n = lane % 4 * 2 + i % 2;
-        for (int k = 0; k < 8; ++k) f->d[i] += left[m][k] * right[n][k];
-      }
-    }
+    add_products<Frame>(frames, left, right);
   });
 }
 
@@ -228,14 +236,7 @@ void mma_m16n8k16_half(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b
         right[lane / 4][column + i / 2 * 8 + i % 2] = value(f->b[i / 2], i % 2);
       }
     }
-    for (int lane = 0; lane < 32; ++lane) {
-      const auto* const f = static_cast<const Frame*>(frames[lane]);
-      for (int i = 0; i < 4; ++i) {
-        const int m = lane / 4 + i / 2 * 8;
-        const int n = lane % 4 * 2 + i % 2;
-        for (int k = 0; k < 16; ++k) f->d[i] += left[m][k] * right[n][k];
-      }
-    }
+    add_products<Frame>(frames, left, right);
   });
 }
 
@@ -258,14 +259,7 @@ void mma_m16n8k16_s8(int32_t (&d)[4], const uint32_t (&a)[2], uint32_t b, const 
         right[lane / 4][k] = static_cast<int8_t>(f->b >> (8 * i));
       }
     }
-    for (int lane = 0; lane < 32; ++lane) {
-      const auto* const f = static_cast<const Frame*>(frames[lane]);
-      for (int i = 0; i < 4; ++i) {
-        const int m = lane / 4 + i / 2 * 8;
-        const int n = lane % 4 * 2 + i % 2;
-        for (int k = 0; k < 16; ++k) f->d[i] += left[m][k] * right[n][k];
-      }
-    }
+    add_products<Frame>(frames, left, right);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include "gguf/reader.h"
 #include "kernels/backend.h"
 #include "models/registry.h"
+#include "paths.h"
 #include "runtime/model.h"
 
 namespace llmrun::testing {
@@ -105,6 +107,23 @@ inline std::vector<std::string> models_in(const std::string& folder) {
   }
   std::sort(stems.begin(), stems.end());
   return stems;
+}
+
+// The names of the models of the repository itself.
+inline std::vector<std::string> stored_models() {
+  std::vector<std::string> names;
+  for (const std::string& stem : models_in(std::string(tests::kSourceDir) + "/tests/data/archs/")) {
+    names.push_back(std::filesystem::path(stem).filename().string());
+  }
+  return names;
+}
+
+// A name in the characters that GoogleTest allows.
+inline std::string test_name(std::string name) {
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return name;
 }
 
 // general.architecture; empty when the file cannot be read.
