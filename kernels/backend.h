@@ -46,6 +46,7 @@ struct CpuTarget {
 std::vector<CpuTarget> cpu_targets();
 
 struct FindBestParams;
+struct DrawParams;
 
 class Backend {
  public:
@@ -67,11 +68,13 @@ class Backend {
   // Reserves that scratch; after it no op allocates.
   virtual Result<void> reserve(int64_t max_tokens, int64_t max_width) = 0;
   virtual Ops& ops() = 0;
-  // Scratch of find_best() for at most n rows; 0: there is no find_best(), because the host reads
+  // Scratch of find_best() and draw() for at most n rows; 0: there are none, because the host reads
   // this backend's memory as fast as the backend does.
   [[nodiscard]] virtual size_t find_best_bytes(int64_t /*n*/, int64_t /*width*/) const { return 0; }
   // In the order of the ops; see find_best.h.
   virtual void find_best(const FindBestParams& /*params*/) {}
+  // The same; see draw.h.
+  virtual void draw(const DrawParams& /*params*/) {}
   // The ops until finish() are one step: nobody looks at what they compute before, so a device may
   // hold them back and run them as a whole.
   virtual void begin_step() {}

@@ -21,7 +21,7 @@ struct FindBestParams {
   std::span<const int32_t> named;  // [n, n_named], columns
   int64_t n_named = 0;
   int32_t* columns = nullptr;    // [n, n_best + n_named]
-  float* values = nullptr;       // the same
+  float* values = nullptr;       // the same; may be null
   std::byte* scratch = nullptr;  // Backend::find_best_bytes()
 };
 

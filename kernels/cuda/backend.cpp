@@ -77,6 +77,7 @@ class CudaBackend final : public Backend {
     return cuda::find_best_bytes(n, width);
   }
   void find_best(const FindBestParams& params) override { ops_.find_best(params); }
+  void draw(const DrawParams& params) override { ops_.draw(params); }
 
   void begin_step() override { queue_.begin_step(); }
   Result<void> finish() override {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "kernels/cuda/best_keys.cuh"
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/sizes.h"
@@ -14,7 +15,6 @@ namespace {
 static_assert(kMaxBest == kMostKept);
 
 constexpr int kSortThreads = 512;
-constexpr uint64_t kNoKey = UINT64_MAX;
 
 struct BestParams {
   ConstRows x;
@@ -28,17 +28,6 @@ struct BestParams {
   int32_t* columns;
   float* values;
 };
-
-// The smallest key is the best one, and keys of a row differ.
-__device__ __forceinline__ uint64_t key_of(float value, int64_t column) {
-  uint32_t order = 0;  // no number, or +inf
-  if (value < INFINITY) {
-    const uint32_t bits = value == 0.0F ? 0U : quant::bits_of(value);  // -0 is 0
-    const bool negative = (bits >> 31) != 0;
-    order = negative ? bits : ~(bits | 0x80000000U);  // as integers of the order wanted
-  }
-  return (static_cast<uint64_t>(order) << 32) | static_cast<uint32_t>(column);
-}
 
 __device__ __forceinline__ void order_pair(uint64_t* keys, int a, int b) {
   const uint64_t first = keys[a];
@@ -115,10 +104,9 @@ __global__ void __launch_bounds__(kSortThreads) select_best(BestParams p) {
   }
   const int64_t n = n_best + p.n_named;
   for (int64_t i = threadIdx.x; i < n; i += kSortThreads) {
-    const int32_t column = i < n_best ? static_cast<int32_t>(keys[i] & 0xffffffffU)
-                                      : p.named[row * p.n_named + i - n_best];
+    const int32_t column = i < n_best ? column_of(keys[i]) : p.named[row * p.n_named + i - n_best];
     p.columns[row * n + i] = column;
-    p.values[row * n + i] = x[column];
+    if (p.values != nullptr) p.values[row * n + i] = x[column];
   }
 }
 

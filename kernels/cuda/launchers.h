@@ -162,4 +162,41 @@ cudaError_t launch_delta_rule(const DeltaRuleParams& params, Queue& queue);
 // params.named is not used: `named` holds it on the device.
 cudaError_t launch_find_best(const FindBestParams& params, const int32_t* named, Queue& queue);
 
+// ---- draw.cu -----------------------------------------------------------------------------------
+
+// Sampling options of a row, with what the host computes of them.
+struct DrawnRow {
+  double uniform = 0.0;
+  double log_min_p = 0.0;
+  float temperature = 1.0F;  // 1: off
+  float top_p = 1.0F;        // 1: off
+  float repeat_penalty = 1.0F;
+  float frequency_penalty = 0.0F;
+  float presence_penalty = 0.0F;
+  int32_t n_kept = 1;  // of the sorted candidates: top-k
+  int32_t n_named = 0;
+  int32_t has_min_p = 0;
+  int32_t is_greedy = 0;
+};
+// A token whose logit changes, as RowDraw has it.
+struct TouchedToken {
+  int32_t id = 0;
+  int32_t count = 0;
+  float bias = 0.0F;
+  int32_t has_bias = 0;
+};
+// All but x, tokens and logits lies on the device already; of the named of a row the first
+// rows[i].n_named count. n_best is at least each row's n_kept + n_named.
+struct DrawCall {
+  ConstRows x;
+  const int32_t* best = nullptr;  // [n, n_best], columns
+  int64_t n_best = 0;
+  const DrawnRow* rows = nullptr;       // [n]
+  const TouchedToken* named = nullptr;  // [n, n_named]
+  int64_t n_named = 0;
+  int32_t* tokens = nullptr;  // [n]
+  float* logits = nullptr;    // [n]
+};
+cudaError_t launch_draw(const DrawCall& call, Queue& queue);
+
 }  // namespace llmrun::kernels::cuda

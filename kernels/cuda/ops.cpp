@@ -2,6 +2,8 @@
 #include "kernels/cuda/ops.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <vector>
 
 #include "base/error.h"
@@ -26,6 +28,30 @@ QuantizedRows lay_out(std::byte* at, int64_t n_values) {
   at += aligned(n / 16 * sizeof(float));
   rows.sums = reinterpret_cast<float*>(at);
   return rows;
+}
+
+DrawnRow drawn_row(const RowDraw& draw) {
+  const SamplingOptions& options = *draw.options;
+  DrawnRow row;
+  row.uniform = draw.uniform;
+  row.has_min_p = options.min_p > 0.0F ? 1 : 0;
+  if (row.has_min_p != 0) row.log_min_p = std::log(static_cast<double>(options.min_p));
+  row.temperature = options.temperature;
+  row.top_p = options.top_p;
+  row.repeat_penalty = options.repeat_penalty;
+  row.frequency_penalty = options.frequency_penalty;
+  row.presence_penalty = options.presence_penalty;
+  row.n_named = static_cast<int32_t>(draw.named.size());
+  row.n_kept = static_cast<int32_t>(draw.n_best()) - row.n_named;
+  row.is_greedy = options.temperature == 0.0F ? 1 : 0;
+  return row;
+}
+
+void put_named(const RowDraw& draw, TouchedToken* to) {
+  for (size_t i = 0; i < draw.named.size(); ++i) {
+    const float bias = draw.biases[i];
+    to[i] = {draw.named[i], draw.counts[i], bias, bias != 0.0F ? 1 : 0};
+  }
 }
 
 }  // namespace
@@ -330,6 +356,42 @@ void CudaOps::find_best(const FindBestParams& params) {
   if (named != nullptr || params.named.empty()) {
     check(launch_find_best(params, named, queue_), "find_best");
   }
+}
+
+// Numbers of named tokens that change little from step to step make steps that repeat.
+void CudaOps::draw(const DrawParams& params) {
+  int64_t n_best = 1, n_named = 0;
+  for (const RowDraw& row : params.rows) {
+    n_best = std::max(n_best, row.n_best());
+    n_named = std::max(n_named, static_cast<int64_t>(row.named.size()));
+  }
+  n_best = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(n_best)));
+  if (n_best > std::min(kMaxBest, params.x.width) || n_named > kMaxNamed) {
+    check(cudaErrorInvalidValue, "draw");
+    return;
+  }
+  if (n_named > 0) n_named = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(n_named)));
+  std::vector<DrawnRow> rows;
+  std::vector<TouchedToken> named(params.rows.size() * static_cast<size_t>(n_named));
+  for (size_t i = 0; i < params.rows.size(); ++i) {
+    rows.push_back(drawn_row(params.rows[i]));
+    put_named(params.rows[i], named.data() + i * static_cast<size_t>(n_named));
+  }
+  DrawCall call;
+  call.x = params.x;
+  auto* const best =
+      reinterpret_cast<int32_t*>(params.scratch + find_keys_bytes(params.x.n, params.x.width));
+  call.best = best;
+  call.n_best = n_best;
+  call.rows = upload(rows.data(), rows.size());
+  call.named = upload(named.data(), named.size());
+  call.n_named = n_named;
+  call.tokens = params.tokens;
+  call.logits = params.logits;
+  if (call.rows == nullptr || call.named == nullptr) return;
+  find_best(
+      {.x = params.x, .n_best = n_best, .named = {}, .columns = best, .scratch = params.scratch});
+  check(launch_draw(call, queue_), "draw");
 }
 
 const float* CudaOps::send(std::span<const float> values) {

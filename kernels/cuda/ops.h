@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/memory.h"
+#include "kernels/draw.h"
 #include "kernels/ops.h"
 
 namespace llmrun::kernels::cuda {
@@ -41,6 +42,7 @@ class CudaOps final : public Ops {
   void delta_rule(const DeltaRuleParams& params) override;
   const float* send(std::span<const float> values) override;
   void find_best(const FindBestParams& params);
+  void draw(const DrawParams& params);
 
  private:
   // Null (and an error is remembered) when there is no memory.

@@ -60,9 +60,13 @@ inline constexpr int64_t kMostKept = 512;
 constexpr int64_t kept_keys(int64_t n_keys, int64_t n_best) {
   return (n_keys + kSortKeys - 1) / kSortKeys * n_best;
 }
-constexpr size_t find_best_bytes(int64_t n_rows, int64_t width) {
+constexpr size_t find_keys_bytes(int64_t n_rows, int64_t width) {
   const int64_t first = kept_keys(width, kMostKept);
   return static_cast<size_t>(n_rows * (first + kept_keys(first, kMostKept))) * sizeof(uint64_t);
+}
+// And the best themselves, when a token is drawn from them.
+constexpr size_t find_best_bytes(int64_t n_rows, int64_t width) {
+  return find_keys_bytes(n_rows, width) + static_cast<size_t>(n_rows * kMostKept) * sizeof(int32_t);
 }
 
 // A step that repeats is kept as a graph; the bytes of one are an assumption on the safe side.

@@ -133,7 +133,11 @@ void Scheduler::add_chunk(Sequence& sequence, int64_t n_tokens) {
                            is_last ? runtime::WantedLogits::kLast : runtime::WantedLogits::kNone});
   if (is_last && finds_best_) {
     const sampling::Needs needs = sequence.needs();
-    batch_.chunks.back().best = {needs.n_best, needs.named};
+    runtime::Chunk& chunk = batch_.chunks.back();
+    chunk.best = {needs.n_best, needs.named};
+    if (needs.plain) {
+      chunk.draw = {&sequence.sampling(), needs.uniform, needs.named, needs.counts, needs.biases};
+    }
   }
   in_batch_.push_back(&sequence);
 }
@@ -179,10 +183,16 @@ void Scheduler::accept(const runtime::Logits& logits) {
     if (chunk.logits != runtime::WantedLogits::kNone) draw_.push_back(&sequence);
   }
   const auto n_rows = std::min(logits.n_rows, static_cast<int64_t>(draw_.size()));
-  context_.backend().share(n_rows, [&](int64_t row, int thread) {
-    draw_[static_cast<size_t>(row)]->draw(logits.row_ids(row), logits.row(row),
-                                          drawing_[static_cast<size_t>(thread)]);
-  });
+  if (logits.drawn) {
+    for (int64_t row = 0; row < n_rows; ++row) {
+      draw_[static_cast<size_t>(row)]->take(logits.row_ids(row)[0], logits.row(row)[0]);
+    }
+  } else {
+    context_.backend().share(n_rows, [&](int64_t row, int thread) {
+      draw_[static_cast<size_t>(row)]->draw(logits.row_ids(row), logits.row(row),
+                                            drawing_[static_cast<size_t>(thread)]);
+    });
+  }
   for (int64_t row = 0; row < n_rows; ++row) draw_[static_cast<size_t>(row)]->accept();
   for (size_t i = running_.size(); i-- > 0;) {
     if (!running_[i]->must_shift()) continue;

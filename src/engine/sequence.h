@@ -86,11 +86,14 @@ class Sequence {
 
   // The logits that the next draw looks at.
   [[nodiscard]] sampling::Needs needs();
+  [[nodiscard]] const SamplingOptions& sampling() const { return chain_.options(); }
   // Draws the next token from the logits of the tokens `ids`, or of all when there are none.
   // Sequences may draw at the same time, each in a memory of its own.
   void draw(std::span<const TokenId> ids, std::span<const float> logits,
             sampling::Workspace& memory);
-  // Takes what was drawn: tells its text, and sees whether the answer ends here.
+  // Instead, when the device has drawn (sampling::Chain::take()).
+  void take(TokenId token, float logit) { drawn_ = chain_.take(token, logit); }
+  // Accepts what was drawn: tells its text, and sees whether the answer ends here.
   void accept();
   // The context is full, and the request wants its oldest tokens dropped: shift() does so, once
   // the lease was given back.

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/draw.h"
 #include "llmrun/message.h"
 
 namespace llmrun::runtime {
@@ -25,6 +26,8 @@ struct Chunk {
   std::span<const TokenId> tokens;
   WantedLogits logits = WantedLogits::kLast;
   BestTokens best = {};  // with kLast: whoever asks for less than all may get all or more than that
+  // Of options: whoever asks for less than all and has its token drawn so may get that alone.
+  kernels::RowDraw draw = {};
 };
 
 // A text to embed. Of a pair (rerankers) the tokens from second_text on are of the second text.
@@ -50,6 +53,7 @@ struct Logits {
   // Set: a row is not the whole vocabulary but n_ids of its tokens, some perhaps twice.
   const TokenId* ids = nullptr;
   int64_t n_ids = 0;
+  bool drawn = false;  // that token alone which was drawn, as kernels::DrawParams says
   [[nodiscard]] std::span<const float> row(int64_t i) const {
     const int64_t n = ids == nullptr ? n_vocab : n_ids;
     return {data + i * n, static_cast<size_t>(n)};

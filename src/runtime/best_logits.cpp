@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <vector>
 
 #include "kernels/find_best.h"
 
@@ -23,6 +24,7 @@ BestRows best_rows(const Batch& batch, const ModelSpec& spec, const kernels::Bac
   // The host fills in what a head leaves out.
   if (backend.find_best_bytes(1, spec.n_vocab) == 0 || spec.head.first_token != 0) return {};
   BestRows rows;
+  rows.draws = true;
   for (const Chunk& chunk : batch.chunks) {
     if (chunk.logits == WantedLogits::kNone) continue;
     const BestTokens& best = chunk.best;
@@ -34,6 +36,7 @@ BestRows best_rows(const Batch& batch, const ModelSpec& spec, const kernels::Bac
     }
     rows.n_best = std::max(rows.n_best, rounded(best.n));
     rows.n_named = std::max(rows.n_named, rounded(best.named.size()));
+    rows.draws = rows.draws && chunk.draw.options != nullptr;
   }
   // Tokens and logits have room where the whole rows would be.
   return 2 * rows.width() <= spec.n_vocab ? rows : BestRows{};
@@ -48,11 +51,29 @@ BestMemory best_memory(Pass& pass, const kernels::Backend& backend, int64_t n_ro
           pass.host.array<int32_t>(n_rows * kernels::kMaxNamed)};
 }
 
+namespace {
+
+Logits draw(kernels::Backend& backend, const Batch& batch, const BestMemory& memory,
+            float* output) {
+  const Rows& x = memory.logits;
+  std::vector<kernels::RowDraw> rows;
+  rows.reserve(static_cast<size_t>(x.n));
+  for (const Chunk& chunk : batch.chunks) {
+    if (chunk.logits != WantedLogits::kNone) rows.push_back(chunk.draw);
+  }
+  auto* const tokens = reinterpret_cast<int32_t*>(output);
+  backend.draw({x, rows, tokens, output + x.n, memory.scratch});
+  return {output + x.n, x.n, x.width, tokens, 1, true};
+}
+
+}  // namespace
+
 Logits run_best(Pass& pass, kernels::Backend& backend, const Batch& batch, const BestRows& wanted,
                 int64_t n_rows, float* output) {
   const Rows x = run_layers(pass);
   const BestMemory memory = best_memory(pass, backend, n_rows);
   run_head(pass, x, memory.logits);
+  if (wanted.draws) return draw(backend, batch, memory, output);
   int32_t* to = memory.named;
   for (const Chunk& chunk : batch.chunks) {
     if (chunk.logits == WantedLogits::kNone) continue;

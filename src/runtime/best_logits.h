@@ -13,6 +13,7 @@ namespace llmrun::runtime {
 struct BestRows {
   int64_t n_best = 0;
   int64_t n_named = 0;
+  bool draws = false;  // the token of each row, and nothing else
   [[nodiscard]] int64_t width() const { return n_best + n_named; }
 };
 BestRows best_rows(const Batch& batch, const ModelSpec& spec, const kernels::Backend& backend);

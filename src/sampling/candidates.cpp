@@ -2,11 +2,12 @@
 #include "sampling/candidates.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <functional>
 #include <iterator>
 #include <limits>
+
+#include "base/exp.h"
 
 namespace llmrun::sampling {
 
@@ -267,7 +268,7 @@ std::span<const double> Candidates::probabilities() {
   const double top = items_[best()].logit;
   double sum = 0;
   for (size_t i = 0; i < size_; ++i) {
-    probabilities_[i] = std::exp(static_cast<double>(items_[i].logit) - top);
+    probabilities_[i] = exp_negative(static_cast<double>(items_[i].logit) - top);
     sum += probabilities_[i];
   }
   for (size_t i = 0; i < size_; ++i) probabilities_[i] /= sum;

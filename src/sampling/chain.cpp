@@ -27,22 +27,29 @@ bool runs(const Stage& stage, const SamplingOptions& options) {
   return stage.phase != Phase::kTruncate || options.mirostat == 0;
 }
 
-Result<void> check(Candidates& candidates) {
-  const auto condition = candidates.condition();
-  if (condition == Candidates::Condition::kNonePossible) {
-    return make_error(ErrorCode::kUsage,
-                      "No token is left to choose from: every logit is -inf. Look at logit_bias.");
-  }
-  if (condition == Candidates::Condition::kGood) return {};
-  const auto all = candidates.items();
-  const auto bad = std::find_if(all.begin(), all.end(), [](const Candidate& c) {
-    return !(c.logit < std::numeric_limits<float>::infinity());
-  });
+tl::unexpected<Error> none_possible() {
+  return make_error(ErrorCode::kUsage,
+                    "No token is left to choose from: every logit is -inf. Look at logit_bias.");
+}
+
+tl::unexpected<Error> no_number(TokenId id, float logit) {
   return make_error(ErrorCode::kBadModel,
                     "The model computed {} as the logit of token {}: its weights are damaged, or "
                     "they overflow in this arithmetic. Check the file's sha256, or try another "
                     "quantisation of the model.",
-                    bad->logit, bad->id);
+                    logit, id);
+}
+
+bool is_number(float logit) { return logit < std::numeric_limits<float>::infinity(); }
+
+Result<void> check(Candidates& candidates) {
+  const auto condition = candidates.condition();
+  if (condition == Candidates::Condition::kNonePossible) return none_possible();
+  if (condition == Candidates::Condition::kGood) return {};
+  const auto all = candidates.items();
+  const auto bad =
+      std::find_if(all.begin(), all.end(), [](const Candidate& c) { return !is_number(c.logit); });
+  return no_number(bad->id, bad->logit);
 }
 
 }  // namespace
@@ -53,7 +60,9 @@ Chain::Chain(SamplingOptions options, TokenText text)
       seed_(options_.seed ? *options_.seed : random_seed()),
       mirostat_mu_(2.0F * options_.mirostat_tau) {
   for (const Stage* stage : kStages) {
-    if (runs(*stage, options_)) stages_.push_back(stage);
+    if (!runs(*stage, options_)) continue;
+    stages_.push_back(stage);
+    is_plain_ = is_plain_ && stage->is_plain != nullptr && stage->is_plain(options_);
   }
 }
 
@@ -94,19 +103,44 @@ Result<TokenId> Chain::next(std::span<const TokenId> ids, std::span<const float>
 }
 
 Needs Chain::needs(std::span<const TokenId> history) {
-  named_.clear();
+  touched_.clear();
   auto stage = stages_.begin();
   for (; stage != stages_.end() && (*stage)->phase == Phase::kLogits; ++stage) {
     if ((*stage)->add_touched == nullptr) return {};
-    (*stage)->add_touched(options_, history, named_);
-    if (named_.size() > kMostTouched) return {};
+    (*stage)->add_touched(options_, history, touched_);
+    if (touched_.size() > kMostTouched) return {};
   }
   if (stage != stages_.end() && (*stage)->n_best == nullptr) return {};
   const size_t n_best = stage == stages_.end() ? 1 : (*stage)->n_best(options_);
-  std::sort(named_.begin(), named_.end());
-  named_.erase(std::unique(named_.begin(), named_.end()), named_.end());
+  std::sort(touched_.begin(), touched_.end(),
+            [](const Touched& a, const Touched& b) { return a.id < b.id; });
+  named_.clear();
+  counts_.clear();
+  biases_.clear();
+  for (const Touched& touched : touched_) {
+    if (named_.empty() || named_.back() != touched.id) {
+      named_.push_back(touched.id);
+      counts_.push_back(0);
+      biases_.push_back(0.0F);
+    }
+    counts_.back() += touched.count;
+    biases_.back() += touched.bias;  // one at most, when this is looked at
+  }
   // As many of the best ones may be among those that a stage makes worse.
-  return {n_best + named_.size(), named_};
+  Needs needs{n_best + named_.size(), named_};
+  if (!is_plain_) return needs;
+  needs.plain = true;
+  needs.uniform = uniform(seed_, n_drawn_, Purpose::kDraw);
+  needs.counts = counts_;
+  needs.biases = biases_;
+  return needs;
+}
+
+Result<TokenId> Chain::take(TokenId token, float logit) {
+  if (token < 0) return none_possible();
+  if (!is_number(logit)) return no_number(token, logit);
+  ++n_drawn_;
+  return token;
 }
 
 Result<TokenId> Chain::draw(std::span<const TokenId> history, Workspace& memory) {

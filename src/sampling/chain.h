@@ -29,6 +29,12 @@ struct Workspace {
 struct Needs {
   size_t n_best = 0;
   std::span<const TokenId> named = {};
+  // The draw is one that devices know (kernels/draw.h). Then this is the random number of it, and
+  // for each named token what changes its logit.
+  bool plain = false;
+  double uniform = 0.0;
+  std::span<const int32_t> counts = {};
+  std::span<const float> biases = {};
 };
 
 // Holds the state that goes from token to token (mirostat's mu, the number of tokens drawn). Same
@@ -52,6 +58,10 @@ class Chain {
   Result<TokenId> next(std::span<const TokenId> ids, std::span<const float> logits,
                        std::span<const TokenId> history, Workspace& memory);
 
+  // Takes the token that a device drew as needs() says, and its logit after bias and penalties;
+  // or what it found instead: a logit that is no number, or (token -1) none that is possible.
+  Result<TokenId> take(TokenId token, float logit);
+
   // Goes on behind `n_tokens` that were drawn by another chain of the same options and seed. Not
   // for mirostat, whose state depends on logits that are gone.
   void skip(uint64_t n_tokens) { n_drawn_ += n_tokens; }
@@ -73,7 +83,12 @@ class Chain {
   uint64_t n_drawn_ = 0;
   float mirostat_mu_ = 0.0F;
   std::vector<const Stage*> stages_;
-  std::vector<TokenId> named_;  // of needs()
+  bool is_plain_ = true;  // all of them are
+  // Of needs().
+  std::vector<Touched> touched_;
+  std::vector<TokenId> named_;
+  std::vector<int32_t> counts_;
+  std::vector<float> biases_;
 };
 
 }  // namespace llmrun::sampling

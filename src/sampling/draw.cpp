@@ -27,6 +27,6 @@ size_t draw_index(std::span<const double> probability, double u) {
   return last_possible;
 }
 
-const Stage kStage_draw = {"draw", Phase::kDraw, is_active, apply};
+const Stage kStage_draw = {"draw", Phase::kDraw, is_active, apply, is_plain_always};
 
 }  // namespace llmrun::sampling

@@ -93,15 +93,15 @@ void apply(Step& step, Candidates& candidates) {
 }
 
 void add_touched(const SamplingOptions& options, std::span<const TokenId> history,
-                 std::vector<TokenId>& tokens) {
+                 std::vector<Touched>& tokens) {
   const auto window = last_tokens(history, options.dry_window);
   for (size_t i = 0; i + 1 < window.size(); ++i) {
-    if (window[i] == window.back()) tokens.push_back(window[i + 1]);
+    if (window[i] == window.back()) tokens.push_back({window[i + 1]});
   }
 }
 
 }  // namespace
 
-const Stage kStage_dry = {"dry", Phase::kLogits, is_active, apply, add_touched};
+const Stage kStage_dry = {"dry", Phase::kLogits, is_active, apply, nullptr, add_touched};
 
 }  // namespace llmrun::sampling

@@ -1,4 +1,6 @@
 // Adds what the user asked for to the logits of single tokens; -inf forbids a token.
+#include <algorithm>
+
 #include "sampling/stage.h"
 
 namespace llmrun::sampling {
@@ -14,12 +16,21 @@ void apply(Step& step, Candidates& candidates) {
 }
 
 void add_touched(const SamplingOptions& options, std::span<const TokenId> /*history*/,
-                 std::vector<TokenId>& tokens) {
-  for (const auto& [id, bias] : options.logit_bias) tokens.push_back(id);
+                 std::vector<Touched>& tokens) {
+  for (const auto& [id, bias] : options.logit_bias) tokens.push_back({id, 0, bias});
+}
+
+// Several additions to one logit round one by one.
+bool is_plain(const SamplingOptions& options) {
+  std::vector<TokenId> ids;
+  for (const auto& [id, bias] : options.logit_bias) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  return std::adjacent_find(ids.begin(), ids.end()) == ids.end();
 }
 
 }  // namespace
 
-const Stage kStage_logit_bias = {"logit_bias", Phase::kLogits, is_active, apply, add_touched};
+const Stage kStage_logit_bias = {"logit_bias", Phase::kLogits, is_active,
+                                 apply,        is_plain,       add_touched};
 
 }  // namespace llmrun::sampling

@@ -18,6 +18,6 @@ void apply(Step& step, Candidates& candidates) {
 
 }  // namespace
 
-const Stage kStage_min_p = {"min_p", Phase::kTruncate, is_active, apply};
+const Stage kStage_min_p = {"min_p", Phase::kTruncate, is_active, apply, is_plain_always};
 
 }  // namespace llmrun::sampling

@@ -30,13 +30,15 @@ void apply(Step& step, Candidates& candidates) {
 }
 
 void add_touched(const SamplingOptions& options, std::span<const TokenId> history,
-                 std::vector<TokenId>& tokens) {
-  const auto recent = last_tokens(history, options.penalty_window);
-  tokens.insert(tokens.end(), recent.begin(), recent.end());
+                 std::vector<Touched>& tokens) {
+  for (const TokenId id : last_tokens(history, options.penalty_window)) {
+    tokens.push_back({id, 1, 0.0F});
+  }
 }
 
 }  // namespace
 
-const Stage kStage_penalties = {"penalties", Phase::kLogits, is_active, apply, add_touched};
+const Stage kStage_penalties = {"penalties", Phase::kLogits,  is_active,
+                                apply,       is_plain_always, add_touched};
 
 }  // namespace llmrun::sampling

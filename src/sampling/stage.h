@@ -37,18 +37,30 @@ enum class Phase : uint8_t {
   kDraw,         // one of them is active, at the end; not when greedy
 };
 
+// A token whose logit a stage looks at or changes, and what changes it.
+struct Touched {
+  TokenId id = 0;
+  int32_t count = 0;  // how often the penalties count it
+  float bias = 0.0F;
+};
+
 struct Stage {
   std::string_view name;
   Phase phase;
   bool (*is_active)(const SamplingOptions& options);
   void (*apply)(Step& step, Candidates& candidates);
+  // Whether devices draw as this stage says (kernels/draw.h), which then keep to its order of
+  // operations; null: they do not know it.
+  bool (*is_plain)(const SamplingOptions& options) = nullptr;
   // What a chain must know so that it need not see all logits (Chain::needs()); null: it must.
   // Of a stage of kLogits: adds the tokens whose logits it may look at or change.
   void (*add_touched)(const SamplingOptions& options, std::span<const TokenId> history,
-                      std::vector<TokenId>& tokens) = nullptr;
+                      std::vector<Touched>& tokens) = nullptr;
   // Of the first stage after those: the best tokens that it looks at, in any candidates.
   size_t (*n_best)(const SamplingOptions& options) = nullptr;
 };
+
+inline bool is_plain_always(const SamplingOptions& /*options*/) { return true; }
 
 #define LLMRUN_SAMPLER(stem) extern const Stage kStage_##stem;
 #include "sampling/samplers.def"  // IWYU pragma: keep

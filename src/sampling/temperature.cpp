@@ -39,8 +39,10 @@ void apply(Step& step, Candidates& candidates) {
   }
 }
 
+bool is_plain(const SamplingOptions& options) { return options.dynamic_temperature <= 0.0F; }
+
 }  // namespace
 
-const Stage kStage_temperature = {"temperature", Phase::kTemperature, is_active, apply};
+const Stage kStage_temperature = {"temperature", Phase::kTemperature, is_active, apply, is_plain};
 
 }  // namespace llmrun::sampling

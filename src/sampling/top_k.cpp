@@ -14,6 +14,7 @@ size_t n_best(const SamplingOptions& options) { return static_cast<size_t>(optio
 
 }  // namespace
 
-const Stage kStage_top_k = {"top_k", Phase::kTruncate, is_active, apply, nullptr, n_best};
+const Stage kStage_top_k = {"top_k",         Phase::kTruncate, is_active, apply,
+                            is_plain_always, nullptr,          n_best};
 
 }  // namespace llmrun::sampling

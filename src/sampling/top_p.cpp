@@ -1,7 +1,6 @@
 // Nucleus sampling (Holtzman et al., 2019): keeps the fewest best tokens that hold the
 // probability p.
-#include <cmath>
-
+#include "base/exp.h"
 #include "sampling/stage.h"
 
 namespace llmrun::sampling {
@@ -14,7 +13,7 @@ void apply(Step& step, Candidates& candidates) {
   if (n == 0) return;
   const double top = candidates.top().logit;
   double sum = 0;
-  for (const Candidate& c : candidates.items()) sum += std::exp(c.logit - top);
+  for (const Candidate& c : candidates.items()) sum += exp_negative(c.logit - top);
   const double wanted = sum * static_cast<double>(step.options.top_p);
   // Sort only as far as the nucleus reaches: 64 tokens, then four times as many.
   double mass = 0;
@@ -23,7 +22,7 @@ void apply(Step& step, Candidates& candidates) {
     candidates.sort_first(sorted);
     const size_t end = sorted < n ? sorted : n;
     while (kept < end) {
-      mass += std::exp(candidates.items()[kept++].logit - top);
+      mass += exp_negative(candidates.items()[kept++].logit - top);
       if (mass >= wanted) {
         candidates.resize(kept);
         return;
@@ -35,6 +34,6 @@ void apply(Step& step, Candidates& candidates) {
 
 }  // namespace
 
-const Stage kStage_top_p = {"top_p", Phase::kTruncate, is_active, apply};
+const Stage kStage_top_p = {"top_p", Phase::kTruncate, is_active, apply, is_plain_always};
 
 }  // namespace llmrun::sampling

@@ -213,7 +213,8 @@ TEST_F(CudaBest, ABatchGivesWhatItsChunksAskFor) {
 }
 
 // Three answers at a time, of the options in turn. Whoever wants a receipt has all logits.
-Result<std::vector<std::vector<TokenId>>> answers(kernels::Backend& backend, bool receipt) {
+Result<std::vector<std::vector<TokenId>>> answers(kernels::Backend& backend, bool receipt,
+                                                  bool looks_at_best) {
   LLMRUN_ASSIGN(const testing::TinyModel tiny, testing::open_tiny(model_path(), backend));
   LLMRUN_ASSIGN(const auto context, tiny.model->new_context(testing::float_cache(3)));
   engine::Engine engine(*context, {nullptr, tiny.model->spec().n_vocab});
@@ -230,6 +231,7 @@ Result<std::vector<std::vector<TokenId>>> answers(kernels::Backend& backend, boo
     if (i == 1) sampling.repeat_penalty = 1.3F;
     if (i == 1) sampling.penalty_window = 7;
     if (i == 2) sampling.temperature = 1.5F;
+    if (i == 2 && looks_at_best) sampling.typical_p = 0.95F;  // the host's work
     LLMRUN_ASSIGN(engine::Sequence * sequence, engine.submit(std::move(request)));
     sequences.push_back(sequence);
   }
@@ -246,12 +248,14 @@ Result<std::vector<std::vector<TokenId>>> answers(kernels::Backend& backend, boo
 }
 
 TEST_F(CudaBest, AnswersAreThoseOfWholeRows) {
-  const auto whole = answers(*backend_, true);
-  ASSERT_TRUE(whole) << whole.error().message;
-  const auto best = answers(*backend_, false);
-  ASSERT_TRUE(best) << best.error().message;
-  EXPECT_EQ(*best, *whole);
-  for (const auto& tokens : *whole) EXPECT_EQ(tokens.size(), 12U);
+  for (const bool looks_at_best : {false, true}) {  // false: the device draws
+    const auto whole = answers(*backend_, true, looks_at_best);
+    ASSERT_TRUE(whole) << whole.error().message;
+    const auto best = answers(*backend_, false, looks_at_best);
+    ASSERT_TRUE(best) << best.error().message;
+    EXPECT_EQ(*best, *whole);
+    for (const auto& tokens : *whole) EXPECT_EQ(tokens.size(), 12U);
+  }
 }
 
 }  // namespace
