@@ -40,7 +40,8 @@ function(llmrun_add_cuda target directory)
   # A library of its own, because nvcc does not know the flags of the other compiler.
   add_library(${target}_cuda OBJECT ${kernels})
   get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
-  target_include_directories(${target}_cuda PRIVATE ${includes} ${PROJECT_SOURCE_DIR}/include)
+  target_include_directories(${target}_cuda PRIVATE ${includes} ${PROJECT_SOURCE_DIR}/include
+                             ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${target}_cuda PRIVATE tl::expected)
   # Without contraction, as everywhere: fma is explicit, so all kernels round alike.
   target_compile_options(${target}_cuda PRIVATE -fmad=false --expt-relaxed-constexpr
