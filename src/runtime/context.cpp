@@ -3,12 +3,14 @@
 #include "runtime/context.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <vector>
 
 #include "base/error.h"
 #include "base/fast_hash.h"
+#include "base/lockstep_threads.h"
 #include "runtime/best_logits.h"
 
 namespace llmrun::runtime {
@@ -16,7 +18,8 @@ namespace {
 
 struct Memory {
   std::vector<std::unique_ptr<kernels::Buffer>> arenas;  // of each device
-  std::unique_ptr<kernels::Buffer> host, output;
+  std::vector<std::unique_ptr<kernels::Buffer>> hosts;   // of each share
+  std::unique_ptr<kernels::Buffer> output, meeting;
 };
 
 // The angles for a context of that length.
@@ -40,13 +43,22 @@ class ContextImpl final : public Context {
         cache_(std::move(cache)),
         states_(std::move(states)),
         state_floats_(plan.state.sequence_floats) {
-    for (const PositionTables& tables : model_.tables) {
-      frequencies_.push_back(frequencies_for(model_, tables, options_.context_tokens));
+    const size_t n_devices = model_.placement.devices.size();
+    for (size_t i = 0; i < n_devices; ++i) {
+      frequencies_.push_back(frequencies_for(model_, model_.tables_of(i), options_.context_tokens));
     }
-    if (model_.placement.divided()) {
+    if (model_.shared()) {
+      share_threads_.emplace(n_devices);
+      gatherer_ = model_.gatherer.get();
+      if (gatherer_ == nullptr) {
+        gatherer_ = &host_gatherer_.emplace(
+            model_.placement.devices, reinterpret_cast<float*>(memory_.meeting->data()),
+            options_.batch_tokens * model_.spec.d_model);
+      }
+    } else if (n_devices > 1) {
       std::vector<DevicePart> parts;
       for (size_t i = 0; i < frequencies_.size(); ++i) {
-        parts.push_back({memory_.arenas[i]->data(), frequencies_[i], model_.tables[i].slopes});
+        parts.push_back({memory_.arenas[i]->data(), frequencies_[i], model_.tables_of(i).slopes});
       }
       turns_.emplace(model_.placement, std::move(parts));
     }
@@ -92,8 +104,12 @@ class ContextImpl final : public Context {
   // Fills chunks_; returns the number of logits rows.
   Result<int64_t> lay_out(const Batch& batch);
   // Runs `work(pass)` on what lay_out() laid out. `texts` is empty, or beside the chunks.
-  template <typename Work>
+  using Work = std::function<void(Pass& pass)>;
   Result<void> run(const Batch& batch, std::span<const EmbedInput> texts, const Work& work);
+  // The pass of one share. The cache has room for the batch.
+  Result<void> run_share(size_t share, const Batch& batch, std::span<const EmbedInput> texts,
+                         const Work& work);
+  Result<void> finish(size_t share);
   Result<Embeddings> embed_chunks(const Batch& batch, std::span<const EmbedInput> texts);
   [[nodiscard]] float* output() const { return reinterpret_cast<float*>(memory_.output->data()); }
 
@@ -105,6 +121,10 @@ class ContextImpl final : public Context {
   int64_t state_floats_;
   std::vector<std::vector<const float*>> frequencies_;  // of each device
   std::optional<DeviceTurns> turns_;                    // with more than one
+  // Of devices that share the layers: a thread each, and where they meet.
+  std::optional<LockstepThreads> share_threads_;
+  std::optional<kernels::HostGatherer> host_gatherer_;
+  kernels::Gatherer* gatherer_ = nullptr;
   std::vector<PassChunk> chunks_;
 };
 
@@ -266,18 +286,37 @@ void fill_missing(float* logits, int64_t n_rows, const ModelSpec& spec) {
   }
 }
 
-template <typename Work>
 Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> texts,
                               const Work& work) {
   for (const Chunk& chunk : batch.chunks) cache_.drop_unseen(chunk.sequence);
   LLMRUN_TRY(check_room(batch));
-  const int64_t n_tokens = chunks_.back().first_row + chunks_.back().n_rows;
+  for (const PassChunk& chunk : chunks_) cache_.append(chunk.sequence, chunk.n_rows);
+  if (share_threads_) {
+    std::vector<Result<void>> results(model_.shares.size());
+    share_threads_->run(
+        [&](size_t share) { results[share] = run_share(share, batch, texts, work); });
+    for (Result<void>& result : results) LLMRUN_TRY(std::move(result));
+  } else {
+    LLMRUN_TRY(run_share(0, batch, texts, work));
+  }
+  for (const Chunk& chunk : batch.chunks) states_.remember(chunk.sequence, chunk.tokens);
+  return {};
+}
 
+Result<void> ContextImpl::finish(size_t share) {
+  if (gatherer_ != nullptr) return gatherer_->finish(share);
+  return turns_ ? turns_->end() : model_.placement.devices[0]->finish();
+}
+
+Result<void> ContextImpl::run_share(size_t share, const Batch& batch,
+                                    std::span<const EmbedInput> texts, const Work& work) {
+  const int64_t n_tokens = chunks_.back().first_row + chunks_.back().n_rows;
+  const ModelShare& model = model_.shares[share];
   // The device of the embedding begins.
   const Placement& placement = model_.placement;
-  const size_t first = placement.of(-1);
+  const size_t first = model_.shared() ? share : placement.of(-1);
   Arena arena(memory_.arenas[first]->data(), memory_.arenas[first]->size());
-  Arena host(memory_.host->data(), memory_.host->size());
+  Arena host(memory_.hosts[share]->data(), memory_.hosts[share]->size());
   auto* const ids = host.array<int32_t>(n_tokens);
   auto* const positions = host.array<int32_t>(n_tokens);
   auto* const token_types = host.array<int32_t>(n_tokens);
@@ -290,19 +329,21 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
       positions[chunk.first_row + t] = static_cast<int32_t>(chunk.first_position + t);
       token_types[chunk.first_row + t] = !texts.empty() && t >= texts[i].second_text ? second : 0;
     }
-    cache_.append(chunk.sequence, chunk.n_rows);
   }
 
-  Pass pass{.spec = model_.spec,
-            .weights = model_.weights,
+  Pass pass{.spec = model.spec,
+            .weights = model.weights,
             .frequencies = frequencies_[first],
-            .slopes = model_.tables[first].slopes,
-            .ops = turns_ ? turns_->ops() : placement.devices[0]->ops(),
+            .slopes = model_.tables_of(first).slopes,
+            .ops = turns_ ? turns_->ops() : placement.devices[share]->ops(),
             .arena = arena,
             .host = host,
             .cache = &cache_,
             .states = &states_,
             .turns = turns_ ? &*turns_ : nullptr,
+            .share = share,
+            .n_shares = model_.shares.size(),
+            .gatherer = gatherer_,
             .k_type = options_.k_type,
             .v_type = options_.v_type,
             .n_tokens = n_tokens,
@@ -313,11 +354,10 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
   if (turns_) {
     turns_->begin();
   } else {
-    placement.devices[0]->begin_step();
+    placement.devices[share]->begin_step();
   }
   work(pass);
-  LLMRUN_TRY(turns_ ? turns_->end() : placement.devices[0]->finish());
-  for (const Chunk& chunk : batch.chunks) states_.remember(chunk.sequence, chunk.tokens);
+  LLMRUN_TRY(finish(share));
   if (!arena.fits() || !host.fits()) {
     return make_error(ErrorCode::kInternal, "a pass of {} tokens took more memory than planned",
                       n_tokens);
@@ -331,7 +371,9 @@ Result<Logits> ContextImpl::forward(const Batch& batch) {
   }
   LLMRUN_ASSIGN(const int64_t n_logits, lay_out(batch));
   const int64_t n_vocab = model_.spec.n_vocab;
-  const BestRows best = best_rows(batch, model_.spec, head_backend());
+  // Devices that share the vocabulary write their parts of the rows themselves.
+  const BestRows best =
+      model_.shared() ? BestRows{} : best_rows(batch, model_.spec, head_backend());
   if (best.n_best > 0) {
     Logits logits;
     LLMRUN_TRY(run(batch, {}, [&](Pass& pass) {
@@ -372,7 +414,11 @@ Result<Embeddings> ContextImpl::embed_chunks(const Batch& batch,
   const int64_t n_rows =
       options_.pooling == Pooling::kNone ? batch.n_tokens() : static_cast<int64_t>(texts.size());
   LLMRUN_TRY(run(batch, texts, [&](Pass& pass) {
-    run_pooled(pass, *options_.pooling, {output(), n_rows, width, width});
+    if (pass.share > 0) {  // what follows the layers is the first one's
+      run_layers(pass);
+    } else {
+      run_pooled(pass, *options_.pooling, {output(), n_rows, width, width});
+    }
   }));
   return Embeddings{output(), n_rows, width};
 }
@@ -399,8 +445,12 @@ Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const Co
     LLMRUN_TRY(backend.reserve(plan.max_rows, plan.max_width));
   }
   kernels::Backend& shared = model.placement.for_shared();
-  LLMRUN_ASSIGN(memory.host, taken(shared.allocate_shared(plan.host_bytes)));
+  for (size_t i = 0; i < model.shares.size(); ++i) {
+    LLMRUN_ASSIGN(auto host, taken(shared.allocate_shared(plan.host_bytes)));
+    memory.hosts.push_back(std::move(host));
+  }
   LLMRUN_ASSIGN(memory.output, taken(shared.allocate_shared(plan.output_bytes)));
+  LLMRUN_ASSIGN(memory.meeting, taken(shared.allocate_shared(plan.gather_bytes)));
   KvCache cache(plan.kv, std::move(kv), plan.n_pages, plan.options.max_sequences,
                 plan.options.context_tokens);
   return std::make_unique<ContextImpl>(

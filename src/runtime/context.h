@@ -10,12 +10,23 @@
 
 namespace llmrun::runtime {
 
-// What a loaded model consists of. Outlives its contexts.
-struct LoadedModel {
+// A model bound to devices that divide its layers; or the share that one device has of all layers.
+struct ModelShare {
   ModelSpec spec;
   Weights weights;
-  Placement placement;
-  std::vector<PositionTables> tables;  // of each device
+  std::vector<PositionTables> tables;  // of each of its devices
+};
+// What a loaded model consists of. Outlives its contexts.
+struct LoadedModel {
+  ModelSpec spec;       // undivided
+  Placement placement;  // of all devices
+  std::vector<ModelShare> shares;  // one; or one for each device (Placement::tensors)
+  std::unique_ptr<kernels::Gatherer> gatherer;  // null: the parts go through main memory
+
+  [[nodiscard]] bool shared() const { return shares.size() > 1; }
+  [[nodiscard]] const PositionTables& tables_of(size_t device) const {
+    return shared() ? shares[device].tables[0] : shares[0].tables[device];
+  }
 };
 
 Result<std::unique_ptr<Context>> make_context(const LoadedModel& model, const ContextPlan& plan);

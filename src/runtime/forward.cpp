@@ -1,5 +1,6 @@
 // The forward pass: embed, one loop over the layers, head. The variants live in blocks/.
 #include <algorithm>
+#include <optional>
 
 #include "runtime/pass.h"
 
@@ -44,6 +45,21 @@ bool run_block(Pass& pass, const Ffn& ffn, ConstRows x, Rows y, bool add) {
   return run_ffn(pass, ffn, x, y, add);
 }
 
+// block(input); nothing when the layer has no such block. Of devices that share the layer each
+// computes a part, and all add up the same parts in the same order.
+template <typename Block>
+std::optional<Rows> run_branch(Pass& pass, const Block& block, ConstRows input, int64_t width) {
+  const int64_t n = pass.n_tokens;
+  const Rows parts = pass.arena.rows(n * static_cast<int64_t>(pass.n_shares), width);
+  const auto part = [&](size_t share) { return slice(parts, static_cast<int64_t>(share) * n, n); };
+  if (!run_block(pass, block, input, part(pass.share), false)) return std::nullopt;
+  if (pass.gatherer != nullptr) pass.gatherer->gather(pass.share, parts);
+  for (size_t share = 1; share < pass.n_shares; ++share) {
+    pass.ops.add({.x = part(share), .y = part(0)});
+  }
+  return part(0);
+}
+
 // x = skip * x + scale * post_norm(block(input)), or x = post_norm(x + scale * block(input))
 template <typename Block>
 void add_branch(Pass& pass, const LayerSpec& layer, const Block& block,
@@ -51,15 +67,15 @@ void add_branch(Pass& pass, const LayerSpec& layer, const Block& block,
   const ArenaScope scope(pass.arena);
   const bool norms_sum = layer.residual == Residual::kPostNorm;
   const bool plain_sum = layer.branch_scale == 1.0F && layer.skip_scale == 1.0F;
-  if (plain_sum && (!post_norm || norms_sum) && adds_itself(block)) {
+  if (pass.n_shares == 1 && plain_sum && (!post_norm || norms_sum) && adds_itself(block)) {
     run_block(pass, block, input, x, true);
     if (post_norm) apply_norm(pass, *post_norm, x, x);
     return;
   }
-  const Rows branch = pass.arena.rows(pass.n_tokens, x.width);
-  if (!run_block(pass, block, input, branch, false)) return;
-  if (post_norm && !norms_sum) apply_norm(pass, *post_norm, branch, branch);
-  pass.ops.add({.x = branch, .y = x, .x_scale = layer.branch_scale, .y_scale = layer.skip_scale});
+  const auto branch = run_branch(pass, block, input, x.width);
+  if (!branch) return;
+  if (post_norm && !norms_sum) apply_norm(pass, *post_norm, *branch, *branch);
+  pass.ops.add({.x = *branch, .y = x, .x_scale = layer.branch_scale, .y_scale = layer.skip_scale});
   if (post_norm && norms_sum) apply_norm(pass, *post_norm, x, x);
 }
 

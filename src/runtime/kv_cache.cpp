@@ -50,9 +50,9 @@ KvCache::KvCache(KvLayout layout, Buffers buffers, const PageCounts& n_pages, in
     }
   }
   table_pages_ = pages_per_sequence;
-  const size_t n_tables = std::min(kTables, static_cast<size_t>(max_sequences));
-  k_pages_.resize(n_tables * table_pages_);
-  v_pages_.resize(n_tables * table_pages_);
+  n_tables_ = std::min(kTables, static_cast<size_t>(max_sequences));
+  k_pages_.resize(layout_.n_shares * n_tables_ * table_pages_);
+  v_pages_.resize(layout_.n_shares * n_tables_ * table_pages_);
 }
 
 Result<SequenceId> KvCache::open() {
@@ -190,8 +190,10 @@ void KvCache::drop_unseen(SequenceId id) {
   }
 }
 
-kernels::PageTable KvCache::table(SequenceId id, size_t layer, size_t slot) {
-  const KvLayout::Layer& at = layout_.layers[layer];
+kernels::PageTable KvCache::table(SequenceId id, size_t layer, size_t slot, size_t share) {
+  const size_t n_layers = layout_.layers.size() / layout_.n_shares;
+  const KvLayout::Layer& at = layout_.layers[share * n_layers + layer];
+  slot += share * n_tables_;
   const std::vector<PageId>& pages = sequences_[static_cast<size_t>(id)].pages[at.group];
   std::byte** const k = k_pages_.data() + slot * table_pages_;
   std::byte** const v = v_pages_.data() + slot * table_pages_;

@@ -57,9 +57,9 @@ class KvCache {
   void drop_unseen(SequenceId id);
 
   // The pages of a sequence in one layer; null where a window has left them behind. Valid until the
-  // next call with the same slot.
-  kernels::PageTable table(SequenceId id, size_t layer, size_t slot = 0);
-  // Tables that are valid at a time: one per slot below this.
+  // next call with the same slot and share; shares may call at the same time.
+  kernels::PageTable table(SequenceId id, size_t layer, size_t slot = 0, size_t share = 0);
+  // Tables that are valid at a time: one per slot below this, for each share.
   static constexpr size_t kTables = 16;
 
   // ---- pages kept beside the sequences
@@ -112,6 +112,7 @@ class KvCache {
   int64_t context_tokens_;
   std::array<Pool, kPageGroups> pools_;
   std::vector<Sequence> sequences_;
+  size_t n_tables_;                            // of one share
   size_t table_pages_;                         // of one slot
   std::vector<std::byte*> k_pages_, v_pages_;  // what table() points to, slot after slot
 };

@@ -55,4 +55,16 @@ KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::Ca
   return layout;
 }
 
+void add_share(KvLayout& layout, const KvLayout& share) {
+  for (KvLayout::Layer layer : share.layers) {
+    layer.device = static_cast<uint8_t>(layout.n_shares);
+    layout.layers.push_back(layer);
+  }
+  ++layout.n_shares;
+  layout.device_bytes.push_back(share.page_bytes);
+  for (size_t group = 0; group < kPageGroups; ++group) {
+    layout.page_bytes[group] += share.page_bytes[group];
+  }
+}
+
 }  // namespace llmrun::runtime

@@ -28,7 +28,8 @@ struct KvLayout {
     uint8_t device = 0;
   };
   using PageBytes = std::array<size_t, kPageGroups>;
-  std::vector<Layer> layers;
+  std::vector<Layer> layers;  // with shares: those of the first, then those of the second, …
+  size_t n_shares = 1;        // devices that have heads of every layer
   PageBytes page_bytes{};               // over all devices
   std::vector<PageBytes> device_bytes;  // of the part of a page that each device has
   // Tokens before the next one that the widest window sees, it included; 0: no layer has pages in
@@ -44,6 +45,9 @@ enum class PageUse : uint8_t { kSequence, kPass };
 KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
                    int64_t context_tokens, PageUse use = PageUse::kSequence,
                    std::span<const uint8_t> devices = {});
+
+// Adds the heads of one more device to a layout of the same layers.
+void add_share(KvLayout& layout, const KvLayout& share);
 
 constexpr int64_t pages_for(int64_t n_tokens) {
   return (n_tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;

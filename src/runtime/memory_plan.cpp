@@ -118,12 +118,19 @@ int64_t window_group_pages(const KvLayout& layout, const ContextOptions& options
 }
 
 // The pages of the cache.
-Result<void> plan_pages(const ModelSpec& spec, const Placement& placement, ContextPlan& plan) {
+Result<void> plan_pages(const LoadedModel& model, ContextPlan& plan) {
   const ContextOptions& options = plan.options;
   const PageUse use = options.pooling ? PageUse::kPass : PageUse::kSequence;
-  plan.kv = kv_layout(spec, options.k_type, options.v_type, options.context_tokens, use,
-                      placement.layers);
-  plan.kv.device_bytes.resize(placement.devices.size());
+  for (const ModelShare& share : model.shares) {
+    KvLayout layout = kv_layout(share.spec, options.k_type, options.v_type, options.context_tokens,
+                                use, model.placement.layers);
+    if (&share == model.shares.data()) {
+      plan.kv = std::move(layout);
+    } else {
+      add_share(plan.kv, layout);
+    }
+  }
+  plan.kv.device_bytes.resize(model.placement.devices.size());
   plan.n_pages[kWholeGroup] = pages_for(options.pool_tokens);
   if (options.pooling) {  // the texts of a pass share its tokens; each leaves a part of a page free
     const int64_t full = options.batch_tokens / kernels::kPageTokens;
@@ -153,20 +160,22 @@ Result<void> plan_pages(const ModelSpec& spec, const Placement& placement, Conte
 }
 
 // What one pass takes and gives: runs it on arenas that only measure.
-void measure_pass(const LoadedModel& model, ContextPlan& plan) {
+void measure_pass(const LoadedModel& model, size_t share, ContextPlan& plan) {
   const ContextOptions& options = plan.options;
-  const ModelSpec& spec = model.spec;
+  const ModelSpec& spec = model.shares[share].spec;
   NullOps ops;
   DeviceTurns turns(model.placement, {});
   Arena arena, host;
   Pass pass{.spec = spec,
-            .weights = model.weights,
-            .frequencies = model.tables[0].frequencies,
-            .slopes = model.tables[0].slopes,
+            .weights = model.shares[share].weights,
+            .frequencies = model.tables_of(share).frequencies,
+            .slopes = model.tables_of(share).slopes,
             .ops = ops,
             .arena = arena,
             .host = host,
             .turns = &turns,
+            .share = share,
+            .n_shares = model.shares.size(),
             .n_tokens = options.batch_tokens};
   // Ids, positions and token types, as the context lays them out.
   for (int i = 0; i < 3; ++i) host.array<int32_t>(options.batch_tokens);
@@ -182,12 +191,14 @@ void measure_pass(const LoadedModel& model, ContextPlan& plan) {
     run_pooled(pass, *options.pooling, output);
   } else {
     const Rows x = run_layers(pass);
-    best_memory(pass, model.placement.backend_of(static_cast<int64_t>(spec.layers.size())),
-                plan.output_rows);
+    if (!model.shared()) {
+      best_memory(pass, model.placement.backend_of(static_cast<int64_t>(spec.layers.size())),
+                  plan.output_rows);
+    }
     run_head(pass, x, output);
   }
-  plan.arena_bytes = arena.peak();
-  plan.host_bytes = host.peak();
+  plan.arena_bytes = std::max<uint64_t>(plan.arena_bytes, arena.peak());
+  plan.host_bytes = std::max<uint64_t>(plan.host_bytes, host.peak());
   plan.output_bytes = static_cast<uint64_t>(plan.output_rows * plan.output_width) * sizeof(float);
 }
 
@@ -227,16 +238,17 @@ std::string kv_detail(const ContextPlan& plan) {
 std::vector<uint64_t> layer_caches(const ContextPlan& plan) {
   const std::vector<KvLayout::Layer>& layers = plan.kv.layers;
   if (plan.options.pooling || layers.empty()) return {};
-  std::vector<uint64_t> bytes(layers.size());
+  const size_t n = layers.size() / plan.kv.n_shares;
+  std::vector<uint64_t> bytes(n);
   std::vector<KvLayout::PageBytes> ends = plan.kv.device_bytes;
   for (size_t i = layers.size(); i-- > 0;) {
     const PageGroup group = layers[i].group;
     size_t& end = ends[layers[i].device][group];
-    bytes[i] = (end - layers[i].k_offset) * static_cast<uint64_t>(plan.n_pages[group]) +
-               plan.state_bytes / layers.size();  // nearly: the layers' states differ little
+    bytes[i % n] += (end - layers[i].k_offset) * static_cast<uint64_t>(plan.n_pages[group]);
     end = layers[i].k_offset;
   }
-  bytes.back() += plan.state_bytes % layers.size();
+  for (uint64_t& layer : bytes) layer += plan.state_bytes / n;  // nearly: they differ little
+  bytes.back() += plan.state_bytes % n;
   return bytes;
 }
 
@@ -253,11 +265,15 @@ Result<ContextPlan> plan_context(const LoadedModel& model, const ContextOptions&
   ContextPlan plan;
   plan.devices.resize(placement.devices.size());
   LLMRUN_ASSIGN(plan.options, resolve(model.spec, wanted));
-  LLMRUN_TRY(plan_pages(model.spec, placement, plan));
+  LLMRUN_TRY(plan_pages(model, plan));
   LLMRUN_TRY(plan_state(model.spec, placement, plan));
-  measure_pass(model, plan);
+  for (size_t share = 0; share < model.shares.size(); ++share) measure_pass(model, share, plan);
+  if (model.shared() && model.gatherer == nullptr) {
+    plan.gather_bytes = kernels::HostGatherer::bytes_for(
+        model.shares.size(), plan.options.batch_tokens * model.spec.d_model);
+  }
   measure_products(model.spec, plan);
-  plan.max_width = std::max(plan.max_width, model.weights.adapters().max_rank());
+  plan.max_width = std::max(plan.max_width, model.shares[0].weights.adapters().max_rank());
   for (size_t device = 0; device < plan.devices.size(); ++device) {
     plan.devices[device].workspace =
         placement.devices[device]->workspace_bytes(plan.max_rows, plan.max_width);
@@ -267,7 +283,7 @@ Result<ContextPlan> plan_context(const LoadedModel& model, const ContextOptions&
 
 MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
   const ContextOptions& options = plan.options;
-  const Weights& weights = model.weights;
+  const Weights& weights = model.shares[0].weights;
   MemoryPlan result;
   result.context_tokens = options.context_tokens;
   result.max_sequences = options.max_sequences;
@@ -288,10 +304,14 @@ MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
       "of the embedding that is the output layer, too");
   for (size_t i = 0; i < plan.devices.size(); ++i) {
     const DeviceBytes& device = plan.devices[i];
-    const auto& tables = model.tables[i].buffer;
+    const auto& tables = model.tables_of(i).buffer;
+    const uint64_t weight_bytes = model.shared() ? model.shares[i].weights.device_bytes(0)
+                                                 : weights.device_bytes(i);
     if (model.placement.devices[i]->name() != "cpu") {
-      add("weights", weights.device_bytes(i), "of the layers of this device", i);
+      add("weights", weight_bytes,
+          model.shared() ? "this device's share of all layers" : "of the layers of this device", i);
     }
+    result.device_weights.push_back(weight_bytes);
     add("position tables", tables ? tables->size() : 0, "angles and slopes", i);
     add("KV cache", device.kv, kv_detail(plan), i);
     add("recurrent state", device.state,
@@ -310,7 +330,9 @@ MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
     add("logits", plan.output_bytes,
         fmt::format("{} rows x {} tokens of vocabulary", plan.output_rows, plan.output_width));
   }
-  add("bookkeeping", plan.host_bytes, "ids, positions and expert choices of a batch");
+  add("bookkeeping", model.shares.size() * plan.host_bytes,
+      "ids, positions and expert choices of a batch");
+  add("meeting place", plan.gather_bytes, "parts of sums, on their way between devices");
   return result;
 }
 

@@ -48,7 +48,8 @@ struct MemoryPlan {
   int64_t pool_tokens = 0;
   // Of the KV cache and the recurrent states, what each layer has. Empty where layers share it.
   std::vector<uint64_t> layer_cache_bytes;
-  int64_t max_rows = 0, max_width = 0;  // the largest product, for the scratch of other backends
+  std::vector<uint64_t> device_weights;  // bytes of each device
+  int64_t max_rows = 0, max_width = 0;   // the largest product, for the scratch of other backends
   [[nodiscard]] uint64_t total_bytes() const;
 };
 

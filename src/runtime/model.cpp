@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "runtime/context.h"
+#include "runtime/tensor_split.h"
 
 namespace llmrun::runtime {
 namespace {
@@ -36,6 +37,39 @@ class ModelImpl final : public Model {
   LoadedModel loaded_;
 };
 
+Result<ModelShare> load_share(const gguf::File& file, const Placement& placement, ModelSpec spec,
+                              std::span<const AdapterFile> adapters, LoadFor use) {
+  ModelShare share;
+  LLMRUN_ASSIGN(share.weights, Weights::bind(file, placement, spec, use));
+  LLMRUN_ASSIGN(Adapters added,
+                Adapters::bind(adapters, spec, placement, share.weights.slot_devices()));
+  share.weights.adapt(std::move(added));
+  for (kernels::Backend* const device : placement.devices) {
+    LLMRUN_ASSIGN(PositionTables tables, make_position_tables(spec, share.weights, *device));
+    share.tables.push_back(std::move(tables));
+  }
+  share.spec = std::move(spec);
+  return share;
+}
+
+// A share of every layer for each device.
+Result<void> load_shares(const gguf::File& file, const ModelSpec& spec,
+                         std::span<const AdapterFile> adapters, LoadFor use, LoadedModel& loaded) {
+  if (!adapters.empty()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "adapters cannot be applied to layers that several devices share; divide the "
+                      "layers among them (--split-mode layer), or merge the adapter into the model");
+  }
+  const std::vector<kernels::Backend*>& devices = loaded.placement.devices;
+  LLMRUN_ASSIGN(std::vector<ModelSpec> specs, split_tensors(spec, file, devices.size()));
+  for (size_t i = 0; i < devices.size(); ++i) {
+    LLMRUN_ASSIGN(ModelShare share,
+                  load_share(file, {{devices[i]}, {}}, std::move(specs[i]), {}, use));
+    loaded.shares.push_back(std::move(share));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Model>> Model::load(const gguf::File& file, kernels::Backend& backend,
@@ -44,18 +78,19 @@ Result<std::unique_ptr<Model>> Model::load(const gguf::File& file, kernels::Back
 }
 
 Result<std::unique_ptr<Model>> Model::load(const gguf::File& file, Placement placement,
-                                           ModelSpec spec, std::span<const AdapterFile> adapters) {
+                                           ModelSpec spec, std::span<const AdapterFile> adapters,
+                                           LoadFor use) {
   LoadedModel loaded;
-  LLMRUN_ASSIGN(loaded.weights, Weights::bind(file, placement, spec));
-  LLMRUN_ASSIGN(Adapters added,
-                Adapters::bind(adapters, spec, placement, loaded.weights.slot_devices()));
-  loaded.weights.adapt(std::move(added));
-  for (kernels::Backend* const device : placement.devices) {
-    LLMRUN_ASSIGN(PositionTables tables, make_position_tables(spec, loaded.weights, *device));
-    loaded.tables.push_back(std::move(tables));
-  }
-  loaded.spec = std::move(spec);
   loaded.placement = std::move(placement);
+  if (loaded.placement.tensors && loaded.placement.divided()) {
+    LLMRUN_TRY(load_shares(file, spec, adapters, use, loaded));
+    loaded.spec = std::move(spec);
+  } else {
+    LLMRUN_ASSIGN(ModelShare whole,
+                  load_share(file, loaded.placement, std::move(spec), adapters, use));
+    loaded.spec = whole.spec;
+    loaded.shares.push_back(std::move(whole));
+  }
   return std::make_unique<ModelImpl>(file, std::move(loaded));
 }
 

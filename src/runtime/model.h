@@ -19,6 +19,7 @@
 #include "runtime/placement.h"
 #include "runtime/recurrent_state.h"
 #include "runtime/spec.h"
+#include "runtime/weights.h"
 
 namespace llmrun::runtime {
 
@@ -31,11 +32,13 @@ class Model {
   static Result<std::unique_ptr<Model>> load(const gguf::File& file, kernels::Backend& backend,
                                              ModelSpec spec,
                                              std::span<const AdapterFile> adapters = {});
-  // With its layers divided among several backends, which must outlive the model. The logits are
-  // those of one device as far as the devices' kernels agree.
+  // With its layers divided among several backends, or each shared by all of them, which must
+  // outlive the model. The logits are those of one device as far as the devices' kernels agree; of
+  // shared layers, but for the rounding of sums that are added up in parts.
   static Result<std::unique_ptr<Model>> load(const gguf::File& file, Placement placement,
                                              ModelSpec spec,
-                                             std::span<const AdapterFile> adapters = {});
+                                             std::span<const AdapterFile> adapters = {},
+                                             LoadFor use = LoadFor::kRunning);
   virtual ~Model() = default;
   [[nodiscard]] virtual const ModelSpec& spec() const = 0;
   // The one whose threads do the host's work: of several devices the first.

@@ -79,7 +79,7 @@ void attend(Pass& pass, const kernels::KvWriteParams& write,
       if (write.v.data != nullptr) w.v = slice(write.v, chunk.first_row, chunk.n_rows);
       w.k_type = pass.k_type;
       w.v_type = pass.v_type;
-      w.pages = pass.cache->table(chunk.sequence, pass.layer, i);
+      w.pages = pass.cache->table(chunk.sequence, pass.layer, i, pass.share);
       w.first_position = chunk.first_position;
       kernels::AttentionParams& a = attentions[i];
       a = attention;
@@ -170,6 +170,7 @@ void multiply_columns(Pass& pass, const TensorDecl& factors, Activation activati
   if (!Weights::has(factors)) return;
   int64_t n = 1;
   for (const int64_t dim : factors.shape) n *= dim;
+  if (factors.count > 0) n = n / factors.shape.back() * factors.count;
   pass.ops.multiply({.x = {pass.weights.vector(factors), y.n, n, 0},
                      .activation = activation,
                      .repeat = y.width / n,

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "kernels/backend.h"
+#include "kernels/gatherer.h"
 #include "runtime/arena.h"
 #include "runtime/device_turns.h"
 #include "runtime/kv_cache.h"
@@ -53,6 +54,10 @@ struct Pass {
   KvCache* cache = nullptr;  // null when measuring
   const RecurrentStates* states = nullptr;
   DeviceTurns* turns = nullptr;  // null: all layers are on one device
+  // Devices that share every layer run a pass each, and meet where their parts are added up.
+  size_t share = 0;
+  size_t n_shares = 1;
+  kernels::Gatherer* gatherer = nullptr;  // null when measuring, and with one share
   kernels::CacheType k_type = kernels::CacheType::kF16;
   kernels::CacheType v_type = kernels::CacheType::kF16;
   int64_t n_tokens = 0;

@@ -1,4 +1,4 @@
-// Which device runs each layer of a model. The embedding is on the device of the first layer, and
+// Which device runs each layer of a model, or that all of them do. The embedding is on the device of the first layer, and
 // what follows the last layer on the device of that; weights, keys, values and states lie where
 // they are used.
 #pragma once
@@ -17,6 +17,8 @@ struct Placement {
   std::vector<kernels::Backend*> devices;
   std::vector<uint8_t> layers;  // of each layer, its place in `devices`; empty: all on the first
   std::vector<std::string> names = {};  // of the devices, for people; empty: the backends' own
+  // Every device has a share of every layer instead: some of its heads and columns.
+  bool tensors = false;
 
   // The device of a layer; -1: what is before the first, n_layers: what follows the last.
   [[nodiscard]] size_t of(int64_t layer) const {

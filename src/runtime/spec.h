@@ -34,6 +34,9 @@ struct TensorDecl {
   // Of a fused tensor only [first, first + count) of the last dimension; count 0: all of it.
   int64_t first = 0;
   int64_t count = 0;
+  // Of every row only the values [first_value, first_value + n_values); n_values 0: all of them.
+  int64_t first_value = 0;
+  int64_t n_values = 0;
   int32_t slot = -1;  // where the bound tensor is (set by bind; -1: absent)
 
   [[nodiscard]] bool declared() const { return !name.empty(); }

@@ -3,12 +3,14 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "gguf/type_sizes.h"
+#include "kernels/host_buffer.h"
 #include "runtime/layer_tensors.h"
 
 namespace llmrun::runtime {
@@ -58,9 +60,11 @@ size_t bytes_of(const kernels::Weight& weight) {
 
 }  // namespace
 
-Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement, ModelSpec& spec) {
+Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement, ModelSpec& spec,
+                              LoadFor use) {
   Weights weights;
-  std::map<std::tuple<std::string, int64_t, int64_t, bool, size_t>, int32_t> bound;
+  using Key = std::tuple<std::string, int64_t, int64_t, int64_t, int64_t, bool, size_t>;
+  std::map<Key, int32_t> bound;
   std::unordered_set<std::string> counted;
   Result<void> status;
   for_each_layer_tensor(spec, [&](TensorDecl& wanted, bool is_matrix, int64_t layer) {
@@ -71,7 +75,8 @@ Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement
       return;
     }
     const size_t device = placement.of(layer);  // what devices share, each has
-    const std::tuple key{wanted.name, wanted.first, wanted.count, is_matrix, device};
+    const Key key{wanted.name, wanted.first, wanted.count, wanted.first_value, wanted.n_values,
+                  is_matrix, device};
     if (const auto it = bound.find(key); it != bound.end()) {
       wanted.slot = it->second;
       return;
@@ -88,7 +93,8 @@ Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement
     if (counted.insert(wanted.name).second) weights.mapped_bytes_ += found->size_bytes;
   });
   if (!status) return tl::unexpected(std::move(status).error());
-  LLMRUN_TRY(weights.prepare(placement));
+  for (const kernels::Weight& weight : weights.bound_) weights.on_host_.push_back(weight.data);
+  if (use == LoadFor::kRunning) LLMRUN_TRY(weights.prepare(placement));
   return weights;
 }
 
@@ -104,30 +110,55 @@ Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const Tensor
                       "cannot use; convert the model to another type",
                       wanted.name, found.type, gguf::type_name(found.type));
   }
+  if (!is_matrix) return bind_vector(found, wanted, *type, backend);
+  LLMRUN_ASSIGN(const WeightCut cut, cut_of(found, wanted, *type));
   kernels::Weight weight;
   weight.type = *type;
-  int64_t row = 1;  // elements per step of the last dimension
-  if (is_matrix) {
-    row = weight.n_in = dim(wanted.shape, 0);
-    weight.n_out = wanted.count > 0 ? wanted.count : dim(wanted.shape, 1);
-    weight.n_matrices = dim(wanted.shape, 2);
+  weight.n_in = wanted.n_values > 0 ? wanted.n_values : dim(wanted.shape, 0);
+  weight.n_out = cut.n_rows;
+  weight.n_matrices = cut.n_matrices;
+  weight.row_bytes = cut.row_bytes;
+  const auto slot = static_cast<int32_t>(bound_.size());
+  if (cut.contiguous()) {
+    weight.data = cut.data;
   } else {
-    for (size_t i = 0; i + 1 < shape.size(); ++i) row *= shape[i];
-    weight.n_in = row * (wanted.count > 0 ? wanted.count : shape.back());
-    weight.n_out = 1;
+    cuts_.emplace(static_cast<size_t>(slot), cut);
   }
-  LLMRUN_ASSIGN(weight.row_bytes, quant::row_bytes(*type, weight.n_in));
+  bound_.push_back(weight);
+  return slot;
+}
+
+// Vectors are one row of float32.
+Result<int32_t> Weights::bind_vector(const gguf::TensorInfo& found, const TensorDecl& wanted,
+                                     quant::TensorType type, kernels::Backend& backend) {
+  const std::vector<int64_t> shape = significant(wanted.shape.data(), wanted.shape.size());
+  int64_t row = 1;  // elements per step of the last dimension
+  for (size_t i = 0; i + 1 < shape.size(); ++i) row *= shape[i];
+  const int64_t n_rows = wanted.count > 0 ? wanted.count : shape.back();
+  const bool cut = wanted.n_values > 0;
+  kernels::Weight weight;
+  weight.type = type;
+  weight.n_out = 1;
+  weight.n_in = cut ? wanted.n_values * n_rows : row * n_rows;
   weight.data = found.bytes.data();
   if (wanted.first > 0) {
-    LLMRUN_ASSIGN(const size_t skipped, quant::row_bytes(*type, wanted.first * row));
+    LLMRUN_ASSIGN(const size_t skipped, quant::row_bytes(type, wanted.first * row));
     weight.data += skipped;
   }
   const bool aligned = reinterpret_cast<uintptr_t>(weight.data) % alignof(float) == 0;
-  if (!is_matrix && (*type != quant::TensorType::F32 || !aligned)) {
+  if (type == quant::TensorType::F32 && aligned && !cut) {
+    LLMRUN_ASSIGN(weight.row_bytes, quant::row_bytes(type, weight.n_in));
+  } else {
+    LLMRUN_TRY(quant::row_bytes(type, row * n_rows));
+    std::vector<float> all(static_cast<size_t>(row * n_rows));
+    quant::dequantize_row(type, weight.data, row * n_rows, all.data());
     LLMRUN_ASSIGN(auto buffer,
                   backend.allocate_shared(static_cast<size_t>(weight.n_in) * sizeof(float)));
-    quant::dequantize_row(*type, weight.data, weight.n_in,
-                          reinterpret_cast<float*>(buffer->data()));
+    auto* to = reinterpret_cast<float*>(buffer->data());
+    const int64_t width = cut ? wanted.n_values : row;
+    for (int64_t i = 0; i < n_rows; ++i) {
+      to = std::copy_n(all.data() + i * row + wanted.first_value, width, to);
+    }
     weight.type = quant::TensorType::F32;
     weight.data = buffer->data();
     weight.row_bytes = buffer->size();
@@ -139,7 +170,6 @@ Result<int32_t> Weights::bind_tensor(const gguf::TensorInfo& found, const Tensor
 }
 
 Result<void> Weights::prepare(const Placement& placement) {
-  for (const kernels::Weight& weight : bound_) on_host_.push_back(weight.data);
   for (size_t device = 0; device < placement.devices.size(); ++device) {
     kernels::Backend& backend = *placement.devices[device];
     std::vector<size_t> sizes;
@@ -149,10 +179,25 @@ Result<void> Weights::prepare(const Placement& placement) {
     LLMRUN_TRY(backend.reserve_weights(sizes));
     for (size_t i = 0; i < bound_.size(); ++i) {
       if (slot_devices_[i] != device) continue;
-      LLMRUN_ASSIGN(bound_[i], backend.prepare(bound_[i]));
+      if (const auto cut = cuts_.find(i); cut != cuts_.end()) {
+        LLMRUN_TRY(prepare_cut(cut->second, bound_[i], backend));
+      } else {
+        LLMRUN_ASSIGN(bound_[i], backend.prepare(bound_[i]));
+      }
     }
     LLMRUN_TRY(backend.finish());
   }
+  return {};
+}
+
+// The copy is kept by devices that use weights where they are.
+Result<void> Weights::prepare_cut(const WeightCut& cut, kernels::Weight& weight,
+                                  kernels::Backend& backend) {
+  LLMRUN_ASSIGN(auto copy, kernels::allocate_host_buffer(cut.bytes()));
+  cut.copy_to(copy->data());
+  weight.data = copy->data();
+  LLMRUN_ASSIGN(weight, backend.prepare(weight));
+  if (weight.data == copy->data()) converted_.push_back(std::move(copy));
   return {};
 }
 

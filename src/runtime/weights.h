@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,8 +15,12 @@
 #include "runtime/adapters.h"
 #include "runtime/placement.h"
 #include "runtime/spec.h"
+#include "runtime/weight_cut.h"
 
 namespace llmrun::runtime {
+
+// For planning alone nothing is copied, and nothing goes to a device.
+enum class LoadFor : uint8_t { kRunning, kPlanning };
 
 class Weights {
  public:
@@ -44,6 +49,7 @@ class Weights {
 
   // Of the weights, what lies on a device; of the one that reads the file where it lies, too.
   [[nodiscard]] uint64_t device_bytes(size_t device) const;
+  [[nodiscard]] size_t n_tensors() const { return bound_.size(); }
   // The device of each slot, as a place in Placement::devices.
   [[nodiscard]] std::span<const uint8_t> slot_devices() const { return slot_devices_; }
 
@@ -52,16 +58,22 @@ class Weights {
   void adapt(Adapters adapters) { adapters_ = std::move(adapters); }
 
   // Sets the slots of the spec's tensors.
-  static Result<Weights> bind(const gguf::File& file, const Placement& placement, ModelSpec& spec);
+  static Result<Weights> bind(const gguf::File& file, const Placement& placement, ModelSpec& spec,
+                              LoadFor use = LoadFor::kRunning);
 
  private:
   Result<int32_t> bind_tensor(const gguf::TensorInfo& found, const TensorDecl& wanted,
                               bool is_matrix, kernels::Backend& backend);
+  Result<int32_t> bind_vector(const gguf::TensorInfo& found, const TensorDecl& wanted,
+                              quant::TensorType type, kernels::Backend& backend);
 
   // Takes the bound tensors to their devices.
   Result<void> prepare(const Placement& placement);
+  Result<void> prepare_cut(const WeightCut& cut, kernels::Weight& weight,
+                           kernels::Backend& backend);
 
   std::vector<kernels::Weight> bound_;
+  std::map<size_t, WeightCut> cuts_;  // of the slots whose bytes have to be copied together
   std::vector<uint8_t> slot_devices_;      // of the bound tensors
   std::vector<const std::byte*> on_host_;  // where the bound tensors lie in main memory
   std::vector<std::unique_ptr<kernels::Buffer>> converted_;
