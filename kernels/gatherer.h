@@ -4,39 +4,27 @@
 #pragma once
 
 #include <barrier>
-#include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "kernels/backend.h"
 
 namespace llmrun::kernels {
 
+// They go through memory of the host, which works with any backends.
 class Gatherer {
  public:
-  virtual ~Gatherer() = default;
-  // The way the parts go, for people: "NCCL 2.27.3".
-  [[nodiscard]] virtual std::string name() const = 0;
-  // Called once by each device's thread, between its ops. `parts` lies on the device and has as
-  // many rows for each device, in their order: its own are there, and the ops that follow find all.
-  virtual void gather(size_t rank, const Rows& parts) = 0;
-  // In the place of Backend::finish(); the first error since the last call.
-  virtual Result<void> finish(size_t rank) = 0;
-};
-
-// Through memory of the host: what works with any backends.
-class HostGatherer final : public Gatherer {
- public:
   // `memory` is reached by all the devices, and has bytes_for() the largest parts of one device.
-  HostGatherer(std::span<Backend* const> ranks, float* memory, int64_t most_floats);
+  Gatherer(std::span<Backend* const> ranks, float* memory, int64_t most_floats);
   static constexpr size_t bytes_for(size_t n_ranks, int64_t most_floats) {
     return kTurns * n_ranks * static_cast<size_t>(most_floats) * sizeof(float);
   }
 
-  [[nodiscard]] std::string name() const override { return "main memory"; }
-  void gather(size_t rank, const Rows& parts) override;
-  Result<void> finish(size_t rank) override;
+  // Called once by each device's thread, between its ops. `parts` lies on the device and has as
+  // many rows for each device, in their order: its own are there, and the ops that follow find all.
+  void gather(size_t rank, const Rows& parts);
+  // In the place of Backend::finish(); the first error since the last call.
+  Result<void> finish(size_t rank);
 
  private:
   // Places are used in turn: whoever fills one again has met all others since, and so they have

@@ -47,6 +47,9 @@ struct LoadOptions {
   // `context` such as will be asked of new_session(). The others are on the CPU.
   std::optional<int64_t> gpu_layers = {};
   ContextOptions context = {};
+  // Of several GPUs: each has a share of every layer (some heads and columns), instead of some
+  // layers. What cannot be shared is an error.
+  bool split_tensors = false;
   bool strict_device = false;  // a layer that GPUs cannot run is an error
   // Is given one line when layers are divided among devices; with tell_choice, when "auto" chose.
   std::function<void(const std::string& line)> tell = {};

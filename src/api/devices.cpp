@@ -1,10 +1,13 @@
 // From --device, --gpu-layers and --strict-device to backends with layers.
 #include "api/devices.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "api/model_need.h"
 #include "api/open_file.h"
+#include "api/share_plan.h"
 #include "base/error.h"
 #include "base/units.h"
 #include "runtime/device_forms.h"
@@ -16,8 +19,20 @@ constexpr std::string_view kCpu = "cpu";
 
 // Options for GPUs that would change nothing.
 Result<void> check_options(const LoadOptions& options, const kernels::DeviceChoice& choice) {
+  if (choice.device != kCpu && options.split_tensors) {
+    if (kernels::devices_of(choice).size() < 2) {
+      return make_error(ErrorCode::kUsage,
+                        "--split-mode tensor is for several GPUs: name them (--device cuda:0,1)");
+    }
+    if (options.gpu_layers) {
+      return make_error(ErrorCode::kUsage,
+                        "--gpu-layers has no effect with --split-mode tensor, where every GPU has "
+                        "a share of every layer");
+    }
+  }
   if (choice.device != kCpu) return {};
   const char* const option = options.gpu_layers.has_value() ? "--gpu-layers"
+                             : options.split_tensors        ? "--split-mode tensor"
                              : options.strict_device        ? "--strict-device"
                                                             : nullptr;
   if (option == nullptr) return {};
@@ -32,8 +47,8 @@ Result<std::vector<std::string>> missing_forms(const runtime::ModelSpec& spec, b
   std::vector<std::string> missing = runtime::missing_device_forms(spec);
   if (strict && !missing.empty()) {
     return make_error(ErrorCode::kUnsupported,
-                      "{} of {} layers cannot run on a GPU (--strict-device): {}{}; without "
-                      "--strict-device the CPU runs them",
+                      "{} of {} layers cannot run on a GPU: {}{}; without --strict-device and "
+                      "--split-mode tensor the CPU runs them",
                       missing.size(), spec.layers.size(), missing.front(),
                       missing.size() > 1 ? ", …" : "");
   }
@@ -63,6 +78,25 @@ Result<void> check_fits(const runtime::DivisionPlan& plan, const runtime::ModelN
                       "or ask for a smaller context (--ctx) or an 8-bit cache (--kv-type int8)",
                       card.n_layers, names[i], format_bytes(card.total_bytes - context),
                       format_bytes(card.memory_bytes - context), most.n_layers, need.layers.size());
+  }
+  return {};
+}
+
+// That every card has room for its share.
+Result<void> check_shares(const gguf::File& file, const runtime::ModelSpec& spec,
+                          const LoadOptions& options,
+                          const std::vector<runtime::DeviceRequest>& cards,
+                          const std::vector<std::string>& names) {
+  LLMRUN_ASSIGN(const auto plans, plan_shares(file, spec, options.context, cards));
+  for (size_t i = 0; i < plans.size(); ++i) {
+    if (plans[i].fits) continue;
+    const uint64_t context = runtime::device_context_bytes();
+    return make_error(ErrorCode::kOutOfMemory,
+                      "the share of {} needs {} and {} are free; divide the layers instead, of "
+                      "which the CPU takes some (--split-mode layer), or ask for a smaller context "
+                      "(--ctx) or an 8-bit cache (--kv-type int8)",
+                      names[i], format_bytes(plans[i].total_bytes - context),
+                      format_bytes(plans[i].memory_bytes - context));
   }
   return {};
 }
@@ -145,7 +179,8 @@ Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& s
     devices.backends.push_back(std::move(cpu));
     return devices;
   }
-  LLMRUN_ASSIGN(const auto missing, missing_forms(spec, options.strict_device));
+  LLMRUN_ASSIGN(const auto missing,
+                missing_forms(spec, options.strict_device || options.split_tensors));
   const std::vector<std::string> names = kernels::devices_of(choice);
   std::vector<std::unique_ptr<kernels::Backend>> cards;
   std::vector<runtime::DeviceRequest> requests;
@@ -156,6 +191,19 @@ Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& s
     LLMRUN_ASSIGN(const uint64_t free, kernels::free_gpu_bytes(name));
     // The context is there already.
     requests.push_back({free + runtime::device_context_bytes(), 0.0, 0.0, std::nullopt});
+  }
+  if (options.split_tensors) {
+    LLMRUN_TRY(check_shares(file, spec, options, requests, names));
+    for (auto& card : cards) devices.placement.devices.push_back(card.get());
+    devices.backends = std::move(cards);
+    devices.placement.names = names;
+    devices.placement.tensors = true;
+    devices.must_tell = true;
+    devices.reason = fmt::format(
+        "a share of every layer on each of {}; parts of sums go through "
+        "main memory",
+        fmt::join(names, ", "));
+    return devices;
   }
   LLMRUN_ASSIGN(const runtime::ModelNeed need, need_of(file, spec, options.context));
   const auto plan = runtime::plan_division(need, requests, options.gpu_layers);

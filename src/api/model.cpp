@@ -81,6 +81,11 @@ std::string Model::Impl::target() const {
   if (!placement.divided()) return std::string(backend->target());
   std::string text;
   for (size_t i = 0; i < placement.devices.size(); ++i) {
+    if (placement.tensors) {
+      text += fmt::format("{}{} / {}", i == 0 ? "" : " + ", placement.devices[i]->target(),
+                          placement.devices.size());
+      continue;
+    }
     const auto n = std::count(placement.layers.begin(), placement.layers.end(), i);
     text += fmt::format("{}{} x {}", i == 0 ? "" : " + ", placement.devices[i]->target(), n);
   }

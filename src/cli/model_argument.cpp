@@ -81,6 +81,18 @@ void LoadFlags::add_to(OptionTable& options) {
     LLMRUN_ASSIGN(load.gpu_layers, parse_integer(text, "--gpu-layers", {0, 100000}));
     return {};
   };
+  options
+      .add_text(
+          "split-mode", 0, "MODE",
+          "how several GPUs divide a model: layer (each has some layers), or tensor (each has "
+          "some heads and columns of every layer; they work at the same time) (default: "
+          "layer)",
+          nullptr)
+      .set = [this](std::string_view text) -> Result<void> {
+    load.split_tensors = text == "tensor";
+    if (load.split_tensors || text == "layer") return {};
+    return make_error(ErrorCode::kUsage, "--split-mode is layer or tensor, not '{}'", text);
+  };
   options.add_switch("strict-device", 0,
                      "refuse a model of which the GPU cannot run a layer, instead of running that "
                      "on the CPU",

@@ -18,10 +18,9 @@ struct ModelShare {
 };
 // What a loaded model consists of. Outlives its contexts.
 struct LoadedModel {
-  ModelSpec spec;       // undivided
-  Placement placement;  // of all devices
+  ModelSpec spec;                  // undivided
+  Placement placement;             // of all devices
   std::vector<ModelShare> shares;  // one; or one for each device (Placement::tensors)
-  std::unique_ptr<kernels::Gatherer> gatherer;  // null: the parts go through main memory
 
   [[nodiscard]] bool shared() const { return shares.size() > 1; }
   [[nodiscard]] const PositionTables& tables_of(size_t device) const {

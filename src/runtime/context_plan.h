@@ -29,9 +29,9 @@ struct ContextPlan {
   uint64_t kv_bytes = 0;  // over all devices
   StateLayout state;
   uint64_t state_bytes = 0;
-  int64_t n_states = 0;      // of the sequences, and kept ones
-  uint64_t arena_bytes = 0;  // on each device
-  uint64_t host_bytes = 0;   // for each share
+  int64_t n_states = 0;       // of the sequences, and kept ones
+  uint64_t arena_bytes = 0;   // on each device
+  uint64_t host_bytes = 0;    // for each share
   uint64_t gather_bytes = 0;  // of main memory, where devices that share layers meet
   uint64_t output_bytes = 0;
   int64_t output_rows = 0;  // of logits, or of vectors

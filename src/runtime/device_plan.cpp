@@ -40,7 +40,7 @@ struct Share {
 
 // What a pass takes of every card that has a layer, besides what is the layers' own.
 uint64_t pass_bytes(const ModelNeed& need) {
-  uint64_t bytes = add(kRoundingBytes, need.n_tensors * kTensorAlignment);
+  uint64_t bytes = device_rounding_bytes(need.n_tensors);
   for (const uint64_t more : {need.activation_bytes, need.workspace_bytes, need.table_bytes}) {
     bytes = add(bytes, more);
   }
@@ -183,7 +183,7 @@ DevicePlan describe(const ModelNeed& need, const DeviceRequest& card, const Shar
     part("weights", share.sums.weights,
          fmt::format("{} of {} layers{}", share.n_layers, n_all, more));
     part("copies", share.copies, "of weights that other devices have too");
-    part("alignment", add(kRoundingBytes, need.n_tensors * kTensorAlignment),
+    part("alignment", device_rounding_bytes(need.n_tensors),
          fmt::format("{} tensors of {} bytes each, pieces of 2 MiB", need.n_tensors,
                      kTensorAlignment));
     part("cache", share.sums.cache, "keys, values and states of these layers");
@@ -213,6 +213,9 @@ double most_tokens_per_second(std::span<const DeviceRequest> cards,
 }  // namespace
 
 uint64_t device_context_bytes() { return kContextBytes; }
+uint64_t device_rounding_bytes(uint64_t n_tensors) {
+  return add(kRoundingBytes, n_tensors * kTensorAlignment);
+}
 
 DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest> cards,
                            std::optional<int64_t> wanted) {

@@ -73,6 +73,8 @@ struct DevicePlan {
 
 // What a context of ours takes of a card before anything is put there: a part of every plan.
 uint64_t device_context_bytes();
+// What so many tensors and the few large allocations lose to alignment.
+uint64_t device_rounding_bytes(uint64_t n_tensors);
 
 // With request.layers the plan is for exactly so many, and may not fit; without, it fits whenever
 // the parts that every plan has do.

@@ -30,7 +30,7 @@ struct KvLayout {
   using PageBytes = std::array<size_t, kPageGroups>;
   std::vector<Layer> layers;  // with shares: those of the first, then those of the second, …
   size_t n_shares = 1;        // devices that have heads of every layer
-  PageBytes page_bytes{};               // over all devices
+  PageBytes page_bytes{};     // over all devices
   std::vector<PageBytes> device_bytes;  // of the part of a page that each device has
   // Tokens before the next one that the widest window sees, it included; 0: no layer has pages in
   // the window group.

@@ -268,8 +268,8 @@ Result<ContextPlan> plan_context(const LoadedModel& model, const ContextOptions&
   LLMRUN_TRY(plan_pages(model, plan));
   LLMRUN_TRY(plan_state(model.spec, placement, plan));
   for (size_t share = 0; share < model.shares.size(); ++share) measure_pass(model, share, plan);
-  if (model.shared() && model.gatherer == nullptr) {
-    plan.gather_bytes = kernels::HostGatherer::bytes_for(
+  if (model.shared()) {
+    plan.gather_bytes = kernels::Gatherer::bytes_for(
         model.shares.size(), plan.options.batch_tokens * model.spec.d_model);
   }
   measure_products(model.spec, plan);
@@ -305,8 +305,8 @@ MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
   for (size_t i = 0; i < plan.devices.size(); ++i) {
     const DeviceBytes& device = plan.devices[i];
     const auto& tables = model.tables_of(i).buffer;
-    const uint64_t weight_bytes = model.shared() ? model.shares[i].weights.device_bytes(0)
-                                                 : weights.device_bytes(i);
+    const uint64_t weight_bytes =
+        model.shared() ? model.shares[i].weights.device_bytes(0) : weights.device_bytes(i);
     if (model.placement.devices[i]->name() != "cpu") {
       add("weights", weight_bytes,
           model.shared() ? "this device's share of all layers" : "of the layers of this device", i);

@@ -56,9 +56,10 @@ Result<ModelShare> load_share(const gguf::File& file, const Placement& placement
 Result<void> load_shares(const gguf::File& file, const ModelSpec& spec,
                          std::span<const AdapterFile> adapters, LoadFor use, LoadedModel& loaded) {
   if (!adapters.empty()) {
-    return make_error(ErrorCode::kUnsupported,
-                      "adapters cannot be applied to layers that several devices share; divide the "
-                      "layers among them (--split-mode layer), or merge the adapter into the model");
+    return make_error(
+        ErrorCode::kUnsupported,
+        "adapters cannot be applied to layers that several devices share; divide the "
+        "layers among them (--split-mode layer), or merge the adapter into the model");
   }
   const std::vector<kernels::Backend*>& devices = loaded.placement.devices;
   LLMRUN_ASSIGN(std::vector<ModelSpec> specs, split_tensors(spec, file, devices.size()));

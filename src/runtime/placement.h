@@ -1,6 +1,6 @@
-// Which device runs each layer of a model, or that all of them do. The embedding is on the device of the first layer, and
-// what follows the last layer on the device of that; weights, keys, values and states lie where
-// they are used.
+// Which device runs each layer of a model, or that all of them do. The embedding is on the device
+// of the first layer, and what follows the last layer on the device of that; weights, keys, values
+// and states lie where they are used.
 #pragma once
 
 #include <algorithm>

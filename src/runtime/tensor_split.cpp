@@ -80,8 +80,9 @@ class Splitter {
   Result<Range> share(const TensorDecl& tensor, const char* unit, int64_t n_units, int64_t step) {
     const int64_t n_pieces = (n_units + step - 1) / step;
     if (n_pieces < n_) {
-      return cannot("{} has {} {}, which can be cut into {} parts at most, and there are {} devices",
-                    tensor.name, n_units, unit, n_pieces, n_);
+      return cannot(
+          "{} has {} {}, which can be cut into {} parts at most, and there are {} devices",
+          tensor.name, n_units, unit, n_pieces, n_);
     }
     const auto border = [&](int64_t rank) {
       return std::min(n_units, rank * n_pieces / n_ * step);
@@ -93,7 +94,8 @@ class Splitter {
   // Values of a block, which stay together.
   [[nodiscard]] int64_t block_size(const TensorDecl& tensor) const {
     const gguf::TensorInfo* const found = file_.find_tensor(tensor.name);
-    const auto type = found == nullptr ? std::nullopt : quant::tensor_type_from_gguf_id(found->type);
+    const auto type =
+        found == nullptr ? std::nullopt : quant::tensor_type_from_gguf_id(found->type);
     return type ? quant::traits(*type).block_size : 1;  // binding tells what is wrong with it
   }
 
@@ -115,9 +117,9 @@ class Splitter {
                   mixer.out.weight.name);
   }
   template <typename Recurrent>
-    requires(std::is_same_v<Recurrent, ShortConv> || std::is_same_v<Recurrent, StateSpace> ||
-             std::is_same_v<Recurrent, LightningAttention> || std::is_same_v<Recurrent, DeltaNet>)
-  Result<void> split(Recurrent& mixer) {
+  requires(std::is_same_v<Recurrent, ShortConv> || std::is_same_v<Recurrent, StateSpace> ||
+           std::is_same_v<Recurrent, LightningAttention> ||
+           std::is_same_v<Recurrent, DeltaNet>) Result<void> split(Recurrent& mixer) {
     return cannot("{} belongs to a recurrent mixer, which devices cannot share",
                   mixer.out.weight.name);
   }
@@ -141,14 +143,15 @@ class Splitter {
   // By heads of keys and values, with the heads of queries that read them.
   Result<void> split(Attention& mixer) {
     if (mixer.alibi_max_bias != 0.0F) {
-      return cannot("{} belongs to attention with linear biases (ALiBi), which devices cannot share",
-                    mixer.out.weight.name);
+      return cannot(
+          "{} belongs to attention with linear biases (ALiBi), which devices cannot share",
+          mixer.out.weight.name);
     }
     const int64_t group = mixer.n_heads / mixer.n_kv_heads;
     const int64_t block = block_size(mixer.out.weight);
     const int64_t step = block / std::gcd(block, group * mixer.v_dim);
-    LLMRUN_ASSIGN(const Range kv, share(mixer.out.weight, "heads of keys and values",
-                                        mixer.n_kv_heads, step));
+    LLMRUN_ASSIGN(const Range kv,
+                  share(mixer.out.weight, "heads of keys and values", mixer.n_kv_heads, step));
     const Range heads{kv.first * group, kv.count * group};
     const auto cut_heads = [](Linear& linear, Range part, int64_t n_heads) {
       const int64_t rows = linear.n_out / n_heads;
@@ -189,9 +192,10 @@ class Splitter {
   // Every device runs all chosen experts, each in its columns.
   Result<void> split(MoeFfn& ffn) {
     if (ffn.chunks || ffn.latent_down.declared()) {
-      return cannot("{} belongs to experts that read sums of experts, or are read by a matrix, "
-                    "which devices cannot share",
-                    ffn.down.weight.name);
+      return cannot(
+          "{} belongs to experts that read sums of experts, or are read by a matrix, "
+          "which devices cannot share",
+          ffn.down.weight.name);
     }
     LLMRUN_ASSIGN(const Range columns, share_columns(ffn.down, ffn.n_ff));
     if (ffn.gate_up.declared()) {  // two products now: the parts are apart

@@ -27,8 +27,8 @@ struct WeightCut {
   void copy_to(std::byte* to) const;
 };
 
-// Of a matrix, or a stack of them, whose shape is that of the declaration; `type` is the tensor's. A
-// cut within a block of values is an error.
+// Of a matrix, or a stack of them, whose shape is that of the declaration; `type` is the tensor's.
+// A cut within a block of values is an error.
 Result<WeightCut> cut_of(const gguf::TensorInfo& found, const TensorDecl& wanted,
                          quant::TensorType type);
 

@@ -75,8 +75,8 @@ Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement
       return;
     }
     const size_t device = placement.of(layer);  // what devices share, each has
-    const Key key{wanted.name, wanted.first, wanted.count, wanted.first_value, wanted.n_values,
-                  is_matrix, device};
+    const Key key{wanted.name,     wanted.first, wanted.count, wanted.first_value,
+                  wanted.n_values, is_matrix,    device};
     if (const auto it = bound.find(key); it != bound.end()) {
       wanted.slot = it->second;
       return;

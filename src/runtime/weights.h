@@ -73,7 +73,7 @@ class Weights {
                            kernels::Backend& backend);
 
   std::vector<kernels::Weight> bound_;
-  std::map<size_t, WeightCut> cuts_;  // of the slots whose bytes have to be copied together
+  std::map<size_t, WeightCut> cuts_;       // of the slots whose bytes have to be copied together
   std::vector<uint8_t> slot_devices_;      // of the bound tensors
   std::vector<const std::byte*> on_host_;  // where the bound tensors lie in main memory
   std::vector<std::unique_ptr<kernels::Buffer>> converted_;

@@ -33,8 +33,9 @@ class CudaOpen : public ::testing::Test {
   }
 
   Result<Model> open(const std::string& device, std::optional<int64_t> gpu_layers = {},
-                     bool strict = false) {
+                     bool strict = false, bool split_tensors = false) {
     LoadOptions options;
+    options.split_tensors = split_tensors;
     options.device = device;
     options.threads = 1;
     options.gpu_layers = gpu_layers;
@@ -106,6 +107,35 @@ TEST_F(CudaOpen, SeveralGpusDivideTheLayers) {
   EXPECT_EQ(answer(*model), expected);
   EXPECT_FALSE(open("cuda:0,2"));
   EXPECT_FALSE(open("cuda:0,0"));
+}
+
+// Each has a share of every layer, on a thread of its own; nothing runs before a host waits.
+TEST_F(CudaOpen, SeveralGpusShareEveryLayer) {
+  for (const char* name : {"altered-gemma3-window", "llama-dense", "altered-qwen3moe-experts"}) {
+    SCOPED_TRACE(name);
+    path_.replace_filename(std::string(name) + ".gguf");
+    const std::vector<TokenId> expected = answer(*open("cpu"));
+    const auto model = open("cuda:0,1", {}, false, true);
+    ASSERT_TRUE(model) << model.error().message;
+    ASSERT_EQ(told_.size(), 1U);
+    EXPECT_THAT(told_.front(), HasSubstr("a share of every layer on each of cuda:0, cuda:1"));
+    EXPECT_EQ(answer(*model), expected);
+  }
+}
+
+TEST_F(CudaOpen, SharingNeedsSeveralGpusWithRoom) {
+  const auto message = [&](const char* device, std::optional<int64_t> layers = {}) {
+    const auto model = open(device, layers, false, true);
+    return model ? std::string() : model.error().message;
+  };
+  EXPECT_THAT(message("cuda:0"), HasSubstr("--split-mode tensor is for several GPUs"));
+  EXPECT_THAT(message("cpu"), HasSubstr("--split-mode tensor has no effect"));
+  EXPECT_THAT(message("cuda:0,1", 2), HasSubstr("--gpu-layers has no effect"));
+  cuda_emulation::options().device_bytes = 30 * kMiB;
+  EXPECT_THAT(message("cuda:0,1"), HasSubstr("the share of cuda:0 needs"));
+  cuda_emulation::options().device_bytes = size_t{4} << 30;
+  path_.replace_filename("altered-mamba-norms.gguf");
+  EXPECT_THAT(message("cuda:0,1"), HasSubstr("--split-mode layer"));
 }
 
 // On cards of every size: what was planned is what is taken, and there is always a model in the

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -111,6 +112,12 @@ DeviceMemory& memory(size_t device) {
   return all[device];
 }
 
+// Devices may have threads of their own; the emulation does one thing at a time.
+std::unique_lock<std::recursive_mutex> alone() {
+  static std::recursive_mutex mutex;
+  return std::unique_lock(mutex);
+}
+
 size_t n_pinned = 0, n_handles = 0;
 std::set<cudaStream_t> streams;
 std::map<void*, size_t> pinned_sizes;
@@ -127,6 +134,7 @@ void run(cudaStream_t stream, const std::function<void()>& work) {
 }
 
 void put_in_order(cudaStream_t stream, std::function<void()> work) {
+  const auto lock = cuda_emulation::alone();
   if (stream != nullptr && stream->recording != nullptr) {
     stream->recording->nodes.push_back(std::move(work));
   } else if (stream != nullptr && options().deferred) {
@@ -293,11 +301,13 @@ cudaError_t cudaSetDevice(int device) {
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  const auto lock = cuda_emulation::alone();
   *total = options().device_bytes;
   *free = *total - memory(current_device).allocated();
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** target, size_t bytes) {
+  const auto lock = cuda_emulation::alone();
   *target = memory(current_device).allocate(bytes);
   return *target == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
@@ -308,6 +318,7 @@ static void wait_for_all_streams() {
   }
 }
 cudaError_t cudaFree(void* target) {
+  const auto lock = cuda_emulation::alone();
   if (target == nullptr) return cudaSuccess;
   wait_for_all_streams();
   for (size_t device = 0; device < static_cast<size_t>(device_count()); ++device) {
@@ -316,6 +327,7 @@ cudaError_t cudaFree(void* target) {
   return cudaErrorInvalidValue;
 }
 cudaError_t cudaHostAlloc(void** target, size_t bytes, unsigned) {
+  const auto lock = cuda_emulation::alone();
   *target = std::aligned_alloc(4096, (bytes + 4096) / 4096 * 4096);
   if (*target == nullptr) return cudaErrorMemoryAllocation;
   cuda_emulation::n_pinned += bytes;
@@ -323,6 +335,7 @@ cudaError_t cudaHostAlloc(void** target, size_t bytes, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* target) {
+  const auto lock = cuda_emulation::alone();
   const auto known = cuda_emulation::pinned_sizes.extract(target);
   if (known.empty()) return cudaErrorInvalidValue;
   wait_for_all_streams();
@@ -331,6 +344,7 @@ cudaError_t cudaFreeHost(void* target) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  const auto lock = cuda_emulation::alone();
   *stream = new EmulatedStream;
   (*stream)->device = current_device;
   cuda_emulation::streams.insert(*stream);
@@ -338,6 +352,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const auto lock = cuda_emulation::alone();
   --n_handles;
   cuda_emulation::streams.erase(stream);
   delete stream->recording;
@@ -345,6 +360,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const auto lock = cuda_emulation::alone();
   if (stream->recording != nullptr) return cudaErrorStreamCaptureUnsupported;
   const auto queue = std::move(stream->queue);
   stream->queue.clear();
@@ -363,6 +379,7 @@ cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t 
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  const auto lock = cuda_emulation::alone();
   *event = new EmulatedEvent;
   ++n_handles;
   return cudaSuccess;
@@ -376,6 +393,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return event->stream == nullptr ? cudaSuccess : cudaStreamSynchronize(event->stream);
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const auto lock = cuda_emulation::alone();
   delete event;
   --n_handles;
   return cudaSuccess;
@@ -393,11 +411,13 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  const auto lock = cuda_emulation::alone();
   *exec = new EmulatedGraph(*graph);
   ++n_handles;
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  const auto lock = cuda_emulation::alone();
   ++cuda_emulation::graph_counts().launches;
   cuda_emulation::graph_counts().nodes += exec->nodes.size();
   for (const auto& node : exec->nodes) cuda_emulation::enqueue(stream, node);
@@ -408,6 +428,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  const auto lock = cuda_emulation::alone();
   delete exec;
   --n_handles;
   return cudaSuccess;

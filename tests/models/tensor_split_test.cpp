@@ -35,8 +35,8 @@ Result<Split> open_split(const std::string& path, size_t n,
     placement.devices.push_back(split.backends.back().get());
   }
   placement.tensors = true;
-  LLMRUN_ASSIGN(split.model, runtime::Model::load(*split.file, std::move(placement),
-                                                  std::move(spec), {}, use));
+  LLMRUN_ASSIGN(split.model,
+                runtime::Model::load(*split.file, std::move(placement), std::move(spec), {}, use));
   return split;
 }
 
@@ -110,15 +110,32 @@ INSTANTIATE_TEST_SUITE_P(Stored, TensorSplit, ::testing::ValuesIn(testing::store
 // Those that must not say so: plain, biases, norms of heads, windows, soft-caps, experts of several
 // kinds, parallel and other residuals, gates, fused tensors, two heads' worth of sinks.
 TEST(TensorSplitForms, CoverTheFamilies) {
-  for (const char* name :
-       {"llama-dense", "gemma3-dense", "qwen3moe-moe", "altered-qwen2vl-sections",
-        "altered-qwen3vl-sections", "altered-gemma2-window", "altered-gemma3-window",
-        "altered-qwen2moe-experts", "altered-qwen3moe-experts", "altered-gpt-oss-experts",
-        "altered-phi3-long", "altered-phimoe-long", "altered-dbrx-clamp", "altered-afmoe-gates",
-        "altered-arctic-experts", "altered-cohere2-window", "altered-falcon-two-norms",
-        "altered-gptneox-parallel", "altered-granite-scales", "altered-grok-yarn",
-        "altered-llama4-experts", "altered-mistral3-yarn", "altered-smallthinker-experts",
-        "altered-stablelm-parallel", "altered-talkie-scales", "altered-hrm-text-cycles"}) {
+  for (const char* name : {"llama-dense",
+                           "gemma3-dense",
+                           "qwen3moe-moe",
+                           "altered-qwen2vl-sections",
+                           "altered-qwen3vl-sections",
+                           "altered-gemma2-window",
+                           "altered-gemma3-window",
+                           "altered-qwen2moe-experts",
+                           "altered-qwen3moe-experts",
+                           "altered-gpt-oss-experts",
+                           "altered-phi3-long",
+                           "altered-phimoe-long",
+                           "altered-dbrx-clamp",
+                           "altered-afmoe-gates",
+                           "altered-arctic-experts",
+                           "altered-cohere2-window",
+                           "altered-falcon-two-norms",
+                           "altered-gptneox-parallel",
+                           "altered-granite-scales",
+                           "altered-grok-yarn",
+                           "altered-llama4-experts",
+                           "altered-mistral3-yarn",
+                           "altered-smallthinker-experts",
+                           "altered-stablelm-parallel",
+                           "altered-talkie-scales",
+                           "altered-hrm-text-cycles"}) {
     SCOPED_TRACE(name);
     const auto split = open_split(path_of(name), 2);
     EXPECT_TRUE(split) << split.error().message;
@@ -204,10 +221,10 @@ TEST(TensorSplitContext, ForksAndBatchesSequences) {
     batch.chunks.push_back({.sequence = *second, .tokens = std::span(kIds).subspan(i / 2, 1)});
     const auto logits = c.forward(batch);
     ASSERT_TRUE(logits) << logits.error().message;
-    EXPECT_TRUE(testing::same_bits(logits->row(0), std::span(*alone).subspan((i + 1) * n_vocab,
-                                                                             n_vocab)));
-    EXPECT_TRUE(testing::same_bits(logits->row(1), std::span(*alone).subspan(i / 2 * n_vocab,
-                                                                             n_vocab)));
+    EXPECT_TRUE(
+        testing::same_bits(logits->row(0), std::span(*alone).subspan((i + 1) * n_vocab, n_vocab)));
+    EXPECT_TRUE(
+        testing::same_bits(logits->row(1), std::span(*alone).subspan(i / 2 * n_vocab, n_vocab)));
   }
   c.close_sequence(*second);
   ASSERT_TRUE(c.truncate(*first, c.restorable(*first, 12)));
