@@ -145,32 +145,6 @@ __global__ void __launch_bounds__(kAttendThreads) merge_segments(AttendParams p)
   }
 }
 
-// ---- writing -----------------------------------------------------------------------------------
-
-struct WriteParams {
-  KvWriteParams op;
-  const WritePlace* places;
-};
-
-// A warp per token and head, for keys (blockIdx.y 0) and values.
-__global__ void __launch_bounds__(kThreads) kv_write(WriteParams p) {
-  const WritePlace place = p.places[blockIdx.z];
-  const int64_t index = thread_index() / 32;
-  if (index >= place.n_tokens * p.op.n_kv_heads) return;
-  const int64_t t = index / p.op.n_kv_heads;
-  const int64_t head = index % p.op.n_kv_heads;
-  const int64_t position = place.first_position + t;
-  if (blockIdx.y == 0) {
-    const bool latent = place.v == nullptr;
-    write_cache_vector(
-        place.k + t * p.op.k.stride + head * p.op.k_dim, p.op.k_dim,
-        cache_vector(place.k_pages, p.op.k_type, p.op.k_dim, !latent, head, position));
-  } else {
-    write_cache_vector(place.v + t * p.op.v.stride + head * p.op.v_dim, p.op.v_dim,
-                       cache_vector(place.v_pages, p.op.v_type, p.op.v_dim, false, head, position));
-  }
-}
-
 // ---- launching ---------------------------------------------------------------------------------
 
 template <int kTiles, int kChunks>
@@ -201,20 +175,6 @@ cudaError_t launch_attend(const AttendParams& p, const AttendCall& call, Queue& 
 }
 
 }  // namespace
-
-cudaError_t launch_kv_write(const WriteCall& call, Queue& queue) {
-  WriteParams p{call.op, call.places};
-  // What differs from step to step is in the places alone.
-  p.op.k.data = p.op.v.data = nullptr;
-  p.op.k.n = p.op.v.n = 0;
-  p.op.pages = {};
-  p.op.first_position = 0;
-  const unsigned blocks = blocks_for(call.max_tokens * call.op.n_kv_heads * 32);
-  if (blocks == 0) return cudaErrorInvalidValue;
-  const unsigned parts = call.op.v.data == nullptr ? 1U : 2U;
-  return launch({blocks, parts, static_cast<unsigned>(call.n_places)}, kThreads, 0, queue, kv_write,
-                p);
-}
 
 void set_segments(const AttentionParams& op, AttendPlace& place) {
   const int64_t last_position = place.first_position + place.n_tokens - 1;

@@ -3,6 +3,7 @@
 // they held comes beside, on the device).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -73,7 +74,6 @@ cudaError_t launch_embed(const EmbedParams& params, const int32_t* ids, int64_t 
 // Some leave what they write quantised too, unless quantized.q is null. Groups and rows are then
 // multiples of 32 values.
 cudaError_t launch_norm(const NormParams& params, const QuantizedRows& quantized, Queue& queue);
-cudaError_t launch_rope(const RopeParams& params, const int32_t* positions, Queue& queue);
 cudaError_t launch_gated_activation(const GatedActivationParams& params,
                                     const QuantizedRows& quantized, Queue& queue);
 cudaError_t launch_add(const AddParams& params, Queue& queue);
@@ -101,17 +101,42 @@ struct GroupPairsParams {
 };
 cudaError_t launch_group_pairs(const GroupPairsParams& params, Queue& queue);
 
-// ---- attention.cu ------------------------------------------------------------------------------
+// ---- rope.cu -----------------------------------------------------------------------------------
 
+struct RopeCall {
+  RopeParams op;  // its positions are not used
+  const int32_t* positions = nullptr;
+};
 // What differs from sequence to sequence of a call; it lies on the device.
 struct WritePlace {
   const float* k = nullptr;
   const float* v = nullptr;
   std::byte* const* k_pages = nullptr;
   std::byte* const* v_pages = nullptr;
+  int64_t first_row = 0;  // of the rows that are rotated
   int64_t first_position = 0;
   int64_t n_tokens = 0;
 };
+struct WriteCall {
+  // What the sequences have in common; its rows, pages and positions are not used.
+  KvWriteParams op;
+  const WritePlace* places = nullptr;  // null: nothing is written
+  int64_t n_places = 0;
+  int64_t max_tokens = 0;  // of a place
+};
+// Rotates rows, of one number and apart from each other, and writes keys and values, in one launch.
+struct RotateCall {
+  std::array<RopeCall, 2> ropes;
+  int n_ropes = 0;
+  WriteCall write;
+  // The rope whose rows, all of them, are the keys: its heads are those of the cache. -1: none.
+  int key_rope = -1;
+};
+cudaError_t launch_rotate(const RotateCall& call, Queue& queue);
+
+// ---- attention.cu ------------------------------------------------------------------------------
+
+// What differs from sequence to sequence of a call; it lies on the device.
 struct AttendPlace {
   const float* q = nullptr;
   float* y = nullptr;
@@ -124,16 +149,8 @@ struct AttendPlace {
   int64_t first_segment = 0, last_segment = 0;  // that any of its queries sees
 };
 
-// `op` says what the sequences have in common; its rows, pages and positions are not used.
-struct WriteCall {
-  KvWriteParams op;
-  const WritePlace* places = nullptr;
-  int64_t n_places = 0;
-  int64_t max_tokens = 0;  // of a place
-};
-cudaError_t launch_kv_write(const WriteCall& call, Queue& queue);
-
 struct AttendCall {
+  // What the sequences have in common; its rows, pages and positions are not used.
   AttentionParams op;
   const AttendPlace* places = nullptr;
   int64_t n_places = 0;

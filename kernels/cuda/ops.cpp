@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <vector>
 
 #include "base/error.h"
@@ -54,11 +55,38 @@ void put_named(const RowDraw& draw, TouchedToken* to) {
   }
 }
 
+// Whether no float of one is a float of the other.
+bool are_apart(const Rows& a, const Rows& b) {
+  const auto end = [](const Rows& rows) {
+    return rows.data + (rows.n - 1) * rows.stride + rows.width;
+  };
+  return std::less_equal<>()(end(a), b.data) || std::less_equal<>()(end(b), a.data);
+}
+
+// The rope of the call whose rows are the keys of all places, in their order; -1: none.
+int rope_of_keys(const RotateCall& call, const KvWriteParams& write,
+                 std::span<const WritePlace> places) {
+  for (int i = 0; i < call.n_ropes; ++i) {
+    const RopeParams& rope = call.ropes[static_cast<size_t>(i)].op;
+    const bool fits = rope.n_heads == write.n_kv_heads && rope.head_stride == write.k_dim &&
+                      rope.x.stride == write.k.stride &&
+                      rope.x.n == places.back().first_row + places.back().n_tokens;
+    if (fits && std::all_of(places.begin(), places.end(), [&](const WritePlace& place) {
+          return place.k == rope.x.data + place.first_row * rope.x.stride;
+        })) {
+      return i;
+    }
+  }
+  return -1;
+}
+
 }  // namespace
 
-// Every op comes here after its launch, so what the one before left beside its rows is forgotten.
+// Every op comes here after its launch, so what the next one needs to know of the one before is
+// forgotten here, unless it is told afterwards.
 void CudaOps::check(cudaError_t error, std::string_view what) {
   beside_ = {};
+  rotated_.n_ropes = 0;
   if (error == cudaSuccess || error_ != cudaSuccess) return;
   error_ = error;
   failed_ = what;
@@ -231,10 +259,6 @@ void CudaOps::norm(const NormParams& params) {
   check(launch_norm(params, quantized, queue_), "norm");
   beside_ = {params.y, quantized};
 }
-void CudaOps::rope(const RopeParams& params) {
-  const int32_t* const positions = upload(params.positions.data(), params.positions.size());
-  if (positions != nullptr) check(launch_rope(params, positions, queue_), "rope");
-}
 void CudaOps::gated_activation(const GatedActivationParams& params) {
   const QuantizedRows quantized = beside(params.y);
   check(launch_gated_activation(params, quantized, queue_), "gated_activation");
@@ -252,26 +276,58 @@ void CudaOps::mix_rows(const MixRowsParams& params) {
   check(launch_mix_rows(params, queue_), "mix_rows");
 }
 
-// ---- attention ---------------------------------------------------------------------------------
+// ---- rotation and attention --------------------------------------------------------------------
+
+// Ropes one after the other, and the writing of what they rotated, are one launch: the later one
+// takes the launch before it back and does its work too.
+void CudaOps::rotate(const RotateCall& call, std::string_view what) {
+  check(launch_rotate(call, queue_), what);
+  rotated_ = call;
+  if (call.write.places != nullptr) rotated_.n_ropes = 0;  // nothing joins it any more
+}
+
+void CudaOps::rope(const RopeParams& params) {
+  if (params.x.n == 0) return;
+  const int32_t* const positions = upload(params.positions.data(), params.positions.size());
+  if (positions == nullptr) return;
+  RotateCall call;
+  const RopeParams& before = rotated_.ropes[0].op;
+  if (rotated_.n_ropes == 1 && before.x.n == params.x.n && are_apart(before.x, params.x) &&
+      queue_.take_back()) {
+    call = rotated_;
+  }
+  call.ropes[static_cast<size_t>(call.n_ropes++)] = {params, positions};
+  rotate(call, "rope");
+}
 
 void CudaOps::kv_write(std::span<const KvWriteParams> sequences) {
   std::vector<WritePlace> places;
-  WriteCall call;
+  RotateCall call;
+  int64_t n_tokens = 0;
   for (const KvWriteParams& params : sequences) {
     if (params.k.n == 0) continue;
     places.push_back({.k = params.k.data,
                       .v = params.v.data,
                       .k_pages = upload(params.pages.k_pages.data(), params.pages.k_pages.size()),
                       .v_pages = upload(params.pages.v_pages.data(), params.pages.v_pages.size()),
+                      .first_row = n_tokens,
                       .first_position = params.first_position,
                       .n_tokens = params.k.n});
-    call.max_tokens = std::max(call.max_tokens, params.k.n);
+    n_tokens += params.k.n;
+    call.write.max_tokens = std::max(call.write.max_tokens, params.k.n);
   }
   if (places.empty()) return;
-  call.op = sequences[0];
-  call.places = upload(places.data(), places.size());
-  call.n_places = static_cast<int64_t>(places.size());
-  if (call.places != nullptr) check(launch_kv_write(call, queue_), "kv_write");
+  call.write.op = sequences[0];
+  call.write.places = upload(places.data(), places.size());
+  call.write.n_places = static_cast<int64_t>(places.size());
+  if (call.write.places == nullptr) return;
+  const int key_rope = rope_of_keys(rotated_, call.write.op, places);
+  if (key_rope >= 0 && queue_.take_back()) {
+    call.ropes = rotated_.ropes;
+    call.n_ropes = rotated_.n_ropes;
+    call.key_rope = key_rope;
+  }
+  rotate(call, "kv_write");
 }
 
 // Texts of many tokens and of few are different launches; of few, so many that their partial

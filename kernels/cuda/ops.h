@@ -52,6 +52,7 @@ class CudaOps final : public Ops {
     ConstRows rows;
     QuantizedRows quantized;
   };
+  void rotate(const RotateCall& call, std::string_view what);
   // Where an op that writes `y` shall leave it quantised; nowhere when no product wants it so.
   QuantizedRows beside(const Rows& y);
   // In launches of weights of one type.
@@ -68,6 +69,7 @@ class CudaOps final : public Ops {
   Queue& queue_;
   DeviceScratch scratch_;
   Beside beside_;
+  RotateCall rotated_;      // by the last op; without ropes: it was another one
   bool quantizes_ = false;  // a product was seen whose weights are blocks
   cudaError_t error_ = cudaSuccess;
   std::string_view failed_;

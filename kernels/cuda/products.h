@@ -16,9 +16,9 @@ struct EmbedRowsParams {
 
 // What one launch computes. A block belongs to the product in whose part of the grid it lies.
 struct ProductSet {
-  ProductParams products[kMaxProducts];
+  int64_t n = 0;
   int32_t n_blocks[kMaxProducts] = {};
-  int32_t n = 0;
+  ProductParams products[kMaxProducts];
 };
 
 struct TypeLaunchers {

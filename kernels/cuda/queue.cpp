@@ -40,10 +40,17 @@ cudaError_t Queue::add(const Launch& launch, const void* params) {
     return launch.run(launch, params, stream_);
   }
   const size_t at = image_.size();
+  last_at_ = at;
   image_.resize(at + sizeof(launch) + launch.n_bytes);
   std::memcpy(image_.data() + at, static_cast<const void*>(&launch), sizeof(launch));
   std::memcpy(image_.data() + at + sizeof(launch), params, launch.n_bytes);
   return cudaSuccess;
+}
+
+bool Queue::take_back() {
+  if (last_at_ >= image_.size()) return false;
+  image_.resize(last_at_);
+  return true;
 }
 
 const void* Queue::put_bytes(const void* data, size_t bytes) {

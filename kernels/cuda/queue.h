@@ -39,6 +39,8 @@ class Queue {
   void use_device() const;
 
   cudaError_t add(const Launch& launch, const void* params);
+  // Forgets the last launch, for one that does its work too, unless it was sent already.
+  bool take_back();
   // The array on the device for what is added next; null (and end_step() tells) when it is larger
   // than the ring.
   template <typename T>
@@ -77,6 +79,7 @@ class Queue {
   bool holding_ = false;
   bool repeats_ = true;           // the step may be a graph
   std::vector<std::byte> image_;  // the launches held back, each followed by its parameters
+  size_t last_at_ = 0;            // where the last of them begins; the end: it was taken back
   std::vector<Graph> graphs_;
   std::vector<uint64_t> seen_;  // hashes of the last steps that went one by one
   size_t next_seen_ = 0;

@@ -1,4 +1,4 @@
-// Row-wise ops on the device: normalisation, rotary embedding, activations, sums and scalings.
+// Row-wise ops on the device: normalisation, activations, sums and scalings.
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/math.cuh"
 #include "kernels/cuda/quantize.cuh"
@@ -44,39 +44,6 @@ __global__ void __launch_bounds__(kThreads) norm(NormRowsParams params) {
     if (params.quantized.q != nullptr) {
       write_quantized(value, row * p.x.width + first + i, params.quantized);
     }
-  }
-}
-
-// ---- rotary embedding: a thread per token and pair ----------------------------------------------
-
-struct RopeRowsParams {
-  Rows x;
-  int64_t n_heads, head_stride, first_dim, n_pairs;
-  bool split_halves;
-  const int32_t* positions;
-  const float* frequencies;
-  float magnitude;
-};
-
-__global__ void __launch_bounds__(kThreads) rope(RopeRowsParams p) {
-  const int64_t index = thread_index();
-  if (index >= p.x.n * p.n_pairs) return;
-  const int64_t t = index / p.n_pairs;
-  const int64_t i = index % p.n_pairs;
-  if (p.frequencies[i] == 0.0F) return;
-  const float angle = static_cast<float>(p.positions[t]) * p.frequencies[i];
-  const auto cosine =
-      static_cast<float>(cos(static_cast<double>(angle)) * static_cast<double>(p.magnitude));
-  const auto sine =
-      static_cast<float>(sin(static_cast<double>(angle)) * static_cast<double>(p.magnitude));
-  for (int64_t h = 0; h < p.n_heads; ++h) {
-    float* const head = p.x.data + t * p.x.stride + h * p.head_stride + p.first_dim;
-    float& a = head[p.split_halves ? i : 2 * i];
-    float& b = head[p.split_halves ? i + p.n_pairs : 2 * i + 1];
-    const float a0 = a;
-    const float b0 = b;
-    a = a0 * cosine - b0 * sine;
-    b = a0 * sine + b0 * cosine;
   }
 }
 
@@ -190,13 +157,6 @@ cudaError_t launch_norm(const NormParams& p, const QuantizedRows& quantized, Que
   const unsigned threads = p.group <= 512 ? 32 : kThreads;
   return launch({static_cast<unsigned>(n), 1, 1}, threads, shared_bytes<float>(kThreads / 32),
                 queue, norm, NormRowsParams{p, quantized});
-}
-
-cudaError_t launch_rope(const RopeParams& p, const int32_t* positions, Queue& queue) {
-  const RopeRowsParams rows{p.x,         p.n_heads,     p.head_stride,
-                            p.first_dim, p.n_pairs,     p.split_halves,
-                            positions,   p.frequencies, p.magnitude};
-  return launch_elements(p.x.n * p.n_pairs, rope, rows, queue);
 }
 
 cudaError_t launch_gated_activation(const GatedActivationParams& p, const QuantizedRows& quantized,

@@ -35,7 +35,7 @@ function(llmrun_add_cuda target directory)
     return()
   endif()
   set(kernels matmul.cu products_float.cu products_small.cu products_k.cu products_codebook.cu
-      products_grid.cu rows.cu attention.cu best.cu draw.cu experts.cu recurrent.cu)
+      products_grid.cu rows.cu rope.cu attention.cu best.cu draw.cu experts.cu recurrent.cu)
   list(TRANSFORM kernels PREPEND ${directory}/)
   # A library of its own, because nvcc does not know the flags of the other compiler.
   add_library(${target}_cuda OBJECT ${kernels})
