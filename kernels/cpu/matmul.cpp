@@ -1,5 +1,7 @@
 // Products on the CPU: quantises activations once per call and divides weight rows among threads.
 #include <algorithm>
+#include <iterator>
+#include <vector>
 
 #include "kernels/cpu/ops.h"
 #include "kernels/tensor_type.h"
@@ -18,10 +20,36 @@ Product product_of(const Weight& weight, int64_t matrix) {
   return product;
 }
 
-bool is_float(const Weight& weight) { return quant::traits(weight.type).is_float; }
-
 // Products below this many multiply-adds are done before another thread would have woken up.
 constexpr int64_t kInlineWork = int64_t{1} << 16;
+
+const ProductKernel& kernel_of(const MatmulKernels& kernels, const Weight& weight) {
+  return kernels.products[static_cast<size_t>(weight.type)];
+}
+
+// Calls multiply(outputs, group, any_blocks) for all outputs of a product, or, when their types
+// need differently quantised activations, for those of each group. Float types, which need none, go
+// with the others.
+template <typename Output, typename Fn>
+void for_each_group(const MatmulKernels& kernels, std::span<const Output> outputs, Fn&& multiply) {
+  bool needs[kActivationGroups] = {};
+  for (const Output& output : outputs) {
+    if (!kernel_of(kernels, output.weight).is_float)
+      needs[kernel_of(kernels, output.weight).activations] = true;
+  }
+  if (!needs[kGroupOf16] || !needs[kGroupOf32]) {
+    const bool any_blocks = needs[kGroupOf16] || needs[kGroupOf32];
+    return multiply(outputs, needs[kGroupOf32] ? kGroupOf32 : kGroupOf16, any_blocks);
+  }
+  for (const ActivationGroup group : {kGroupOf16, kGroupOf32}) {
+    std::vector<Output> part;
+    std::copy_if(outputs.begin(), outputs.end(), std::back_inserter(part),
+                 [&](const Output& output) {
+                   return kernel_of(kernels, output.weight).activations == group;
+                 });
+    multiply(std::span<const Output>(part), group, true);
+  }
+}
 
 }  // namespace
 
@@ -43,48 +71,65 @@ uint8_t* CpuOps::product_scratch() {
   return scratch_.get(static_cast<size_t>(pool_.n_threads()) * table_.matmul->product_scratch);
 }
 
-// Quantises x's rows x_rows[0..n_rows) (null: in order) into tiles.
-uint8_t* CpuOps::quantize_rows(const ConstRows& x, const int32_t* x_rows, int64_t n_rows,
-                               uint8_t* tiles) {
-  const int64_t tile_tokens = table_.matmul->tile_tokens;
-  const size_t bytes = tile_bytes(x.width);
-  const auto quantize = [&](int64_t tile) {
-    constexpr int64_t kMaxTile = 16;
-    const float* rows[kMaxTile];
-    const int64_t first = tile * tile_tokens;
-    const int64_t n = std::min(tile_tokens, n_rows - first);
-    for (int64_t t = 0; t < n; ++t) {
-      const int64_t row = x_rows == nullptr ? first + t : x_rows[first + t];
-      rows[t] = x.data + row * x.stride;
-    }
-    table_.matmul->quantize_tile(rows, n, x.width, tiles + static_cast<size_t>(tile) * bytes);
-  };
-  pool_.parallel_for(ceil_div(n_rows, tile_tokens), quantize);
+// Quantises values [begin, end) of tile `tile` of n_rows rows, which are `width` long.
+template <typename RowAt>
+void CpuOps::quantize_tile(ActivationGroup group, const RowAt& row_at, int64_t n_rows,
+                           int64_t width, int64_t tile, int64_t begin, int64_t end,
+                           uint8_t* tiles) const {
+  constexpr int64_t kMaxTile = 16;
+  const int64_t first = tile * table_.matmul->tile_tokens;
+  const int64_t n = std::min<int64_t>(table_.matmul->tile_tokens, n_rows - first);
+  const float* rows[kMaxTile];
+  for (int64_t t = 0; t < n; ++t) rows[t] = row_at(first + t) + begin;
+  uint8_t* out = tiles + static_cast<size_t>(tile) * tile_bytes(width) + tile_bytes(begin);
+  table_.matmul->quantize_tile[group](rows, n, end - begin, out);
+}
+
+template <typename RowAt>
+void CpuOps::quantize_rows(ActivationGroup group, const RowAt& row_at, int64_t n_rows,
+                           int64_t width, uint8_t* tiles) const {
+  for (int64_t tile = 0; tile < ceil_div(n_rows, table_.matmul->tile_tokens); ++tile) {
+    quantize_tile(group, row_at, n_rows, width, tile, 0, width, tiles);
+  }
+}
+
+// On all threads: tile by tile, and when there are fewer tiles than threads in parts of them.
+uint8_t* CpuOps::quantize_on_all(ActivationGroup group, const ConstRows& x) {
+  constexpr int64_t kWorthATask = 8192;  // values: fewer are done before a thread has woken up
+  const int64_t n_tiles = ceil_div(x.n, table_.matmul->tile_tokens);
+  const int64_t n_parts = std::clamp<int64_t>(
+      std::min(x.n * x.width / kWorthATask, int64_t{pool_.n_threads()}) / n_tiles, 1, x.width / 32);
+  const int64_t part = ceil_div(x.width / 32, n_parts) * 32;
+  uint8_t* tiles = activations_.get(static_cast<size_t>(n_tiles) * tile_bytes(x.width));
+  const auto row_at = [&x](int64_t row) { return x.data + row * x.stride; };
+  pool_.parallel_for(n_tiles * n_parts, [&](int64_t task) {
+    const int64_t begin = std::min(task % n_parts * part, x.width);
+    quantize_tile(group, row_at, x.n, x.width, task / n_parts, begin,
+                  std::min(begin + part, x.width), tiles);
+  });
   return tiles;
 }
 
 void CpuOps::matmul(const MatmulParams& params) {
-  const ConstRows& x = params.x;
-  if (x.n == 0) return;
+  if (params.x.n == 0) return;
   tell(observer_, params);
-  bool any_blocks = false;
+  for_each_group(*table_.matmul, params.outputs,
+                 [&](std::span<const MatmulOutput> outputs, ActivationGroup group, bool blocks) {
+                   multiply(params.x, outputs, blocks ? quantize_on_all(group, params.x) : nullptr);
+                 });
+}
+
+void CpuOps::multiply(const ConstRows& x, std::span<const MatmulOutput> outputs,
+                      const uint8_t* tiles) {
   int64_t n_rows = 0;
-  for (const MatmulOutput& output : params.outputs) {
-    any_blocks = any_blocks || !is_float(output.weight);
-    n_rows += output.weight.n_out;
-  }
-  uint8_t* tiles = nullptr;
-  if (any_blocks) {
-    const auto n_tiles = static_cast<size_t>(ceil_div(x.n, table_.matmul->tile_tokens));
-    tiles = quantize_rows(x, nullptr, x.n, activations_.get(n_tiles * tile_bytes(x.width)));
-  }
+  for (const MatmulOutput& output : outputs) n_rows += output.weight.n_out;
   uint8_t* scratch = product_scratch();
   const int64_t step = rows_per_task(n_rows, x.n);
   int64_t n_tasks = 0;
-  for (const MatmulOutput& output : params.outputs) n_tasks += ceil_div(output.weight.n_out, step);
+  for (const MatmulOutput& output : outputs) n_tasks += ceil_div(output.weight.n_out, step);
 
   const auto compute = [&](int64_t task, int thread) {
-    for (const MatmulOutput& output : params.outputs) {
+    for (const MatmulOutput& output : outputs) {
       const int64_t output_tasks = ceil_div(output.weight.n_out, step);
       if (task >= output_tasks) {
         task -= output_tasks;
@@ -101,9 +146,9 @@ void CpuOps::matmul(const MatmulParams& params) {
       product.scale = output.scale;
       product.accumulate = output.accumulate;
       const int64_t begin = task * step;
-      table_.matmul->products[static_cast<size_t>(output.weight.type)](
-          product, begin, std::min(begin + step, output.weight.n_out),
-          scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
+      kernel_of(*table_.matmul, output.weight)
+          .run(product, begin, std::min(begin + step, output.weight.n_out),
+               scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
       return;
     }
   };
@@ -114,14 +159,10 @@ void CpuOps::matmul(const MatmulParams& params) {
   }
 }
 
-void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
+// Pairs in the order of their experts: a counting sort.
+CpuOps::ExpertPairs CpuOps::sort_pairs(const ExpertMatmulParams& params) {
   const int64_t n_pairs = params.n_pairs;
-  if (n_pairs == 0 || params.outputs.empty()) return;
-  tell(observer_, params);
   const int64_t n_experts = params.outputs[0].weight.n_matrices;
-  const int64_t tile_tokens = table_.matmul->tile_tokens;
-
-  // Pairs in the order of their experts (counting sort): first[e] is where expert e's begin.
   auto* first = reinterpret_cast<int32_t*>(
       indices_.get(static_cast<size_t>(3 * (n_experts + 1) + 2 * n_pairs) * sizeof(int32_t)));
   int32_t* next = first + n_experts + 1;
@@ -132,7 +173,8 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
   for (int64_t i = 0; i < n_pairs; ++i) ++first[params.experts[i] + 1];
   first_tile[0] = 0;
   for (int64_t e = 0; e < n_experts; ++e) {
-    first_tile[e + 1] = first_tile[e] + static_cast<int32_t>(ceil_div(first[e + 1], tile_tokens));
+    first_tile[e + 1] =
+        first_tile[e] + static_cast<int32_t>(ceil_div(first[e + 1], table_.matmul->tile_tokens));
     first[e + 1] += first[e];
     next[e] = first[e];
   }
@@ -141,43 +183,50 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
     x_rows[at] = static_cast<int32_t>(i / params.pairs_per_row);
     y_rows[at] = static_cast<int32_t>(i);
   }
+  return {n_experts, n_pairs, first, first_tile, x_rows, y_rows};
+}
 
-  bool any_blocks = false;
+void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
+  if (params.n_pairs == 0 || params.outputs.empty()) return;
+  tell(observer_, params);
+  const ExpertPairs pairs = sort_pairs(params);
+  for_each_group(
+      *table_.matmul, params.outputs,
+      [&](std::span<const ExpertMatmulOutput> outputs, ActivationGroup group, bool blocks) {
+        const size_t bytes = tile_bytes(params.x.width);
+        uint8_t* tiles = nullptr;
+        if (blocks) {
+          tiles = activations_.get(static_cast<size_t>(pairs.first_tile[pairs.n_experts]) * bytes);
+          pool_.parallel_for(pairs.n_experts, [&](int64_t e) {
+            const int32_t* x_rows = pairs.x_rows + pairs.first[e];
+            quantize_rows(
+                group, [&](int64_t i) { return params.x.data + x_rows[i] * params.x.stride; },
+                pairs.first[e + 1] - pairs.first[e], params.x.width,
+                tiles + static_cast<size_t>(pairs.first_tile[e]) * bytes);
+          });
+        }
+        multiply_experts(params.x, pairs, outputs, tiles);
+      });
+}
+
+void CpuOps::multiply_experts(const ConstRows& x, const ExpertPairs& pairs,
+                              std::span<const ExpertMatmulOutput> outputs, const uint8_t* tiles) {
   int64_t rows_per_expert = 0;
-  for (const ExpertMatmulOutput& output : params.outputs) {
-    any_blocks = any_blocks || !is_float(output.weight);
-    rows_per_expert += output.weight.n_out;
-  }
-  const size_t bytes = tile_bytes(params.x.width);
-  uint8_t* tiles = nullptr;
-  if (any_blocks) {
-    tiles = activations_.get(static_cast<size_t>(first_tile[n_experts]) * bytes);
-    pool_.parallel_for(n_experts, [&](int64_t e) {
-      for (int64_t at = first[e]; at < first[e + 1]; at += tile_tokens) {
-        constexpr int64_t kMaxTile = 16;
-        const float* rows[kMaxTile];
-        const int64_t n = std::min<int64_t>(tile_tokens, first[e + 1] - at);
-        for (int64_t t = 0; t < n; ++t) rows[t] = params.x.data + x_rows[at + t] * params.x.stride;
-        const int64_t tile = first_tile[e] + (at - first[e]) / tile_tokens;
-        table_.matmul->quantize_tile(rows, n, params.x.width,
-                                     tiles + static_cast<size_t>(tile) * bytes);
-      }
-    });
-  }
-
+  for (const ExpertMatmulOutput& output : outputs) rows_per_expert += output.weight.n_out;
   uint8_t* scratch = product_scratch();
-  const int64_t step =
-      rows_per_task(rows_per_expert * std::min(n_pairs, n_experts), ceil_div(n_pairs, n_experts));
+  const int64_t step = rows_per_task(rows_per_expert * std::min(pairs.n_pairs, pairs.n_experts),
+                                     ceil_div(pairs.n_pairs, pairs.n_experts));
   int64_t tasks_per_expert = 0;
-  for (const ExpertMatmulOutput& output : params.outputs) {
+  for (const ExpertMatmulOutput& output : outputs) {
     tasks_per_expert += ceil_div(output.weight.n_out, step);
   }
-  pool_.parallel_for_neighbours(n_experts * tasks_per_expert, [&](int64_t task, int thread) {
+  pool_.parallel_for_neighbours(pairs.n_experts * tasks_per_expert, [&](int64_t task, int thread) {
     const int64_t expert = task / tasks_per_expert;
-    const int64_t n = first[expert + 1] - first[expert];
+    const int32_t first = pairs.first[expert];
+    const int64_t n = pairs.first[expert + 1] - first;
     if (n == 0) return;
     int64_t part = task % tasks_per_expert;
-    for (const ExpertMatmulOutput& output : params.outputs) {
+    for (const ExpertMatmulOutput& output : outputs) {
       const int64_t n_out = output.weight.n_out;
       if (part >= ceil_div(n_out, step)) {
         part -= ceil_div(n_out, step);
@@ -186,19 +235,20 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
       Product product = product_of(output.weight, expert);
       product.n_tokens = n;
       if (tiles != nullptr) {
-        product.activations = tiles + static_cast<size_t>(first_tile[expert]) * bytes;
+        product.activations =
+            tiles + static_cast<size_t>(pairs.first_tile[expert]) * tile_bytes(x.width);
       }
-      product.x = params.x.data;
-      product.x_stride = params.x.stride;
-      product.x_rows = x_rows + first[expert];
+      product.x = x.data;
+      product.x_stride = x.stride;
+      product.x_rows = pairs.x_rows + first;
       product.y = output.y;
       product.y_stride = output.y_stride;
-      product.y_rows = y_rows + first[expert];
+      product.y_rows = pairs.y_rows + first;
       product.bias = output.bias == nullptr ? nullptr : output.bias + expert * n_out;
       product.scale = output.scale == nullptr ? nullptr : output.scale + expert;
-      table_.matmul->products[static_cast<size_t>(output.weight.type)](
-          product, part * step, std::min((part + 1) * step, n_out),
-          scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
+      kernel_of(*table_.matmul, output.weight)
+          .run(product, part * step, std::min((part + 1) * step, n_out),
+               scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
       return;
     }
   });
@@ -208,23 +258,18 @@ void CpuOps::head_matmul(const HeadMatmulParams& params) {
   const Weight& weight = params.weight;
   if (params.x.n == 0) return;
   tell(observer_, params);
-  const int64_t tile_tokens = table_.matmul->tile_tokens;
-  const auto n_tiles = static_cast<size_t>(ceil_div(params.x.n, tile_tokens));
-  const size_t bytes = tile_bytes(weight.n_in);
-  const bool blocks = !is_float(weight);
-  uint8_t* tiles =
-      blocks ? activations_.get(static_cast<size_t>(pool_.n_threads()) * n_tiles * bytes) : nullptr;
+  const ProductKernel& kernel = kernel_of(*table_.matmul, weight);
+  const auto n_tiles = static_cast<size_t>(ceil_div(params.x.n, table_.matmul->tile_tokens));
+  const size_t bytes = kernel.is_float ? 0 : n_tiles * tile_bytes(weight.n_in);  // of a thread
+  uint8_t* tiles = activations_.get(static_cast<size_t>(pool_.n_threads()) * bytes);
   uint8_t* scratch = product_scratch();
   pool_.parallel_for_indexed(weight.n_matrices, [&](int64_t head, int thread) {
     const float* x = params.x.data + head * params.x_head_stride;
-    uint8_t* own = tiles + static_cast<size_t>(thread) * n_tiles * bytes;
-    for (int64_t t0 = 0; blocks && t0 < params.x.n; t0 += tile_tokens) {
-      constexpr int64_t kMaxTile = 16;
-      const float* rows[kMaxTile];
-      const int64_t n = std::min(tile_tokens, params.x.n - t0);
-      for (int64_t t = 0; t < n; ++t) rows[t] = x + (t0 + t) * params.x.stride;
-      table_.matmul->quantize_tile(rows, n, weight.n_in,
-                                   own + static_cast<size_t>(t0 / tile_tokens) * bytes);
+    uint8_t* own = tiles + static_cast<size_t>(thread) * bytes;
+    if (!kernel.is_float) {
+      quantize_rows(
+          kernel.activations, [&](int64_t row) { return x + row * params.x.stride; }, params.x.n,
+          weight.n_in, own);
     }
     Product product = product_of(weight, head);
     product.n_tokens = params.x.n;
@@ -233,9 +278,8 @@ void CpuOps::head_matmul(const HeadMatmulParams& params) {
     product.x_stride = params.x.stride;
     product.y = params.y.data + head * params.y_head_stride;
     product.y_stride = params.y.stride;
-    table_.matmul->products[static_cast<size_t>(weight.type)](
-        product, 0, weight.n_out,
-        scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
+    kernel.run(product, 0, weight.n_out,
+               scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
   });
 }
 

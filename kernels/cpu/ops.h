@@ -58,7 +58,24 @@ class CpuOps final : public Ops {
   [[nodiscard]] size_t tile_bytes(int64_t n_in) const;
   // Rows per task of a product with n_tokens and n_rows outputs in all.
   [[nodiscard]] int64_t rows_per_task(int64_t n_rows, int64_t n_tokens) const;
-  uint8_t* quantize_rows(const ConstRows& x, const int32_t* x_rows, int64_t n_rows, uint8_t* tiles);
+  template <typename RowAt>
+  void quantize_tile(ActivationGroup group, const RowAt& row_at, int64_t n_rows, int64_t width,
+                     int64_t tile, int64_t begin, int64_t end, uint8_t* tiles) const;
+  template <typename RowAt>
+  void quantize_rows(ActivationGroup group, const RowAt& row_at, int64_t n_rows, int64_t width,
+                     uint8_t* tiles) const;
+  uint8_t* quantize_on_all(ActivationGroup group, const ConstRows& x);
+  // The products of one matmul or expert_matmul; `tiles` are the quantised x, null for float types.
+  void multiply(const ConstRows& x, std::span<const MatmulOutput> outputs, const uint8_t* tiles);
+  struct ExpertPairs {
+    int64_t n_experts, n_pairs;
+    const int32_t* first;       // [n_experts + 1]: where the pairs of an expert begin in x_rows
+    const int32_t* first_tile;  // [n_experts + 1]: and its tiles
+    const int32_t *x_rows, *y_rows;
+  };
+  ExpertPairs sort_pairs(const ExpertMatmulParams& params);
+  void multiply_experts(const ConstRows& x, const ExpertPairs& pairs,
+                        std::span<const ExpertMatmulOutput> outputs, const uint8_t* tiles);
   uint8_t* product_scratch();
   [[nodiscard]] size_t attention_scratch(int64_t k_dim, int64_t v_dim) const;  // per thread
   [[nodiscard]] size_t thread_scratch_bytes() const;                           // all threads

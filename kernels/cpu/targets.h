@@ -13,15 +13,21 @@ namespace llmrun::kernels::cpu {
 // ---- products (matmul.inc) ---------------------------------------------------------------------
 
 // Activations as integer kernels read them: per token and 32 values one cache line of int8 values,
-// their scale and their sums. Tokens lie in tiles of `tile_tokens`: [tile][block of 32][token].
+// their scales and their sums. Tokens lie in tiles of `tile_tokens`: [tile][block of 32][token].
+// With one scale per 32 values both scales are the same.
 struct ActivationBlock {
   int8_t q[32];
-  float scales[2];  // x = scales[i / 16] * q[i]: halving the group takes an eighth of the error
+  float scales[2];        // x = scales[i / 16] * q[i]
   int32_t minus_sums[2];  // of q[0..15] and q[16..31], negated
   float scaled_sums[2];   // scales[i] * sum of q
   float scaled_sum;       // of both halves
-  int32_t unused;
+  int32_t minus_sum;      // of both halves
 };
+
+// How many activations share a scale. 32-value types are multiplied with 16, which takes an eighth
+// off the error; types of 256-value blocks with 32, because each scale is a multiplication of its
+// own and their peers' kernels share one among 256.
+enum ActivationGroup : int8_t { kGroupOf16, kGroupOf32, kActivationGroups };
 
 // y[row(t), o] = scale * sum_i w[o, i] * x[t, i] + bias[o] (+ y), for rows o of one matrix.
 struct Product {
@@ -43,13 +49,21 @@ struct Product {
 using ProductFunction = void (*)(const Product& product, int64_t row_begin, int64_t row_end,
                                  uint8_t* scratch);
 
+struct ProductKernel {
+  ProductFunction run;
+  bool is_float;                // reads x, not activations
+  ActivationGroup activations;  // as it needs them
+};
+
 struct MatmulKernels {
   int lanes;               // rows that are computed together; tasks are multiples of it
   int tile_tokens;         // tokens per tile of activations
   int task_rows;           // rows of a task with more tokens than a tile has, at most
   size_t product_scratch;  // bytes per thread
-  void (*quantize_tile)(const float* const* rows, int64_t n_rows, int64_t n_in, uint8_t* tile);
-  const ProductFunction* products;  // by TensorType
+  using QuantizeTile = void (*)(const float* const* rows, int64_t n_rows, int64_t n_in,
+                                uint8_t* tile);
+  QuantizeTile quantize_tile[kActivationGroups];
+  const ProductKernel* products;  // by TensorType
 };
 
 // ---- row-wise ops (rows.inc) -------------------------------------------------------------------

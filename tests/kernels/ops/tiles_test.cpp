@@ -20,6 +20,7 @@ std::vector<float> product(const cpu::MatmulKernels& kernels, TensorType type,
                            int64_t n_tokens) {
   const int64_t n_in = packed.weight.n_in;
   const int64_t n_out = packed.weight.n_out;
+  const cpu::ProductKernel& kernel = kernels.products[static_cast<size_t>(type)];
   const int64_t tile_tokens = kernels.tile_tokens;
   const auto tile_bytes =
       static_cast<size_t>(n_in / 32 * tile_tokens) * sizeof(cpu::ActivationBlock);
@@ -33,7 +34,7 @@ std::vector<float> product(const cpu::MatmulKernels& kernels, TensorType type,
     const int64_t first = static_cast<int64_t>(tile) * tile_tokens;
     const int64_t n = std::min(tile_tokens, n_tokens - first);
     for (int64_t t = 0; t < n; ++t) rows[t] = x.data() + (first + t) * n_in;
-    kernels.quantize_tile(rows, n, n_in, activations + tile * tile_bytes);
+    kernels.quantize_tile[kernel.activations](rows, n, n_in, activations + tile * tile_bytes);
   }
   std::vector<float> y(static_cast<size_t>(n_tokens * n_out), -7.0F);
   cpu::Product p{};
@@ -46,8 +47,7 @@ std::vector<float> product(const cpu::MatmulKernels& kernels, TensorType type,
   p.x_stride = n_in;
   p.y = y.data();
   p.y_stride = n_out;
-  kernels.products[static_cast<size_t>(type)](p, 0, n_out,
-                                              reinterpret_cast<uint8_t*>(scratch.bytes().data()));
+  kernel.run(p, 0, n_out, reinterpret_cast<uint8_t*>(scratch.bytes().data()));
   return y;
 }
 
