@@ -84,14 +84,14 @@ class Bench {
     // The first run warms the caches and the clock of the CPU; it is not counted.
     for (int i = -1; i < repetitions; ++i) {
       LLMRUN_TRY(rewind(used, depth));
-      const uint64_t barriers = model_.backend->barriers();
+      const uint64_t barriers = model_.backend().barriers();
       const auto start = Clock::now();
       const int64_t chunk = decode ? 1 : context_->options().batch_tokens;
       const int64_t n_now = i < 0 && decode ? std::min<int64_t>(n, 16) : n;
       LLMRUN_TRY(feed(used, n_now, chunk));
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       if (i >= 0) result.samples.push_back(static_cast<double>(n * n_sequences) / seconds);
-      result.barriers_per_step = static_cast<double>(model_.backend->barriers() - barriers) /
+      result.barriers_per_step = static_cast<double>(model_.backend().barriers() - barriers) /
                                  static_cast<double>((n_now + chunk - 1) / chunk);
     }
     summarise(result, n, depth, decode, n_sequences);

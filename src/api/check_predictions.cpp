@@ -78,7 +78,7 @@ Result<Reading> read_with_base(const ModelImpl& model, const std::vector<TokenId
   LLMRUN_ASSIGN(runtime::ModelSpec spec, models::build_spec(model.file));
   for (runtime::Rope& rope : spec.ropes) rope.base *= factor;
   LLMRUN_ASSIGN(const auto other,
-                runtime::Model::load(model.file, *model.backend, std::move(spec)));
+                runtime::Model::load(model.file, model.backend(), std::move(spec)));
   return read(*other, tokens);
 }
 

@@ -78,7 +78,7 @@ Result<const tokenizer::Tokenizer*> Model::Impl::need_tokenizer() const {
 
 std::string Model::Impl::target() const {
   const runtime::Placement& placement = devices.placement;
-  if (!placement.divided()) return std::string(backend->target());
+  if (!placement.divided()) return std::string(backend().target());
   std::string text;
   for (size_t i = 0; i < placement.devices.size(); ++i) {
     if (placement.tensors) {
@@ -122,7 +122,6 @@ Result<Model> Access::open(const std::filesystem::path& path, const LoadOptions&
   impl->info = describe_file(impl->file, path, &*spec, {});
   impl->keep_go_template(options.go_template);
   LLMRUN_ASSIGN(impl->devices, open_devices(impl->file, *spec, options, observer));
-  impl->backend = impl->devices.backends[0].get();
   tell_devices(impl->devices, options);
   LLMRUN_ASSIGN(const auto adapters, open_adapters(options.adapters, impl->adapters));
   auto model =
@@ -233,13 +232,13 @@ Result<Session> Model::new_session(const ContextOptions& options) const {
       *impl->context, engine::Vocabulary{impl_->tokenizer.get(), model->spec().n_vocab});
   // A GPU's memory cannot be written to files as it is; see Session::why_not_kept().
   const bool in_main_memory =
-      !impl_->devices.placement.divided() && impl_->backend->name() == "cpu";
+      !impl_->devices.placement.divided() && impl_->backend().name() == "cpu";
   if (!options.prefix_cache.empty() && in_main_memory) {
     const auto key = [model_impl = impl_.get(),
                       context = impl->context.get()]() -> Result<std::string> {
       LLMRUN_ASSIGN(const std::string hash, model_hash(*model_impl));
-      return fmt::format("{} {} {} {} {}", hash, build_id(), model_impl->backend->name(),
-                         model_impl->backend->target(), context->fingerprint());
+      return fmt::format("{} {} {} {} {}", hash, build_id(), model_impl->backend().name(),
+                         model_impl->backend().target(), context->fingerprint());
     };
     impl->engine->keep_on_disk(
         {.folder = options.prefix_cache, .key = key, .max_bytes = options.prefix_cache_bytes});

@@ -30,8 +30,7 @@ struct Model::Impl {
   ModelInfo info;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;  // null: the file has none
   std::string why_no_tokenizer;
-  Devices devices;                      // none: opened for its vocabulary only
-  kernels::Backend* backend = nullptr;  // the first of them: the host's work is done there
+  Devices devices;  // none: opened for its vocabulary only
   std::unique_ptr<runtime::Model> model;
   RopeOverride rope;
   uint64_t vocabulary_bytes = 0;  // memory that the tokenizer takes
@@ -39,6 +38,8 @@ struct Model::Impl {
 
   // Remembers LoadOptions::go_template, and says in `info` when it is the one to be used.
   void keep_go_template(const std::string& source);
+  // The first device, where the host's work is done; only where there are any.
+  [[nodiscard]] kernels::Backend& backend() const { return *devices.backends[0]; }
   // What the bits of answers depend on besides the file: the kernels, and who has which layers.
   [[nodiscard]] std::string target() const;
   // Errors that say what cannot be done without.

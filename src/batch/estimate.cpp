@@ -70,8 +70,10 @@ Result<std::vector<GroupEstimate>> Job::estimate() const {
     GroupEstimate estimate;
     estimate.totals = group_totals[i];
     if (!group.requests.empty()) {
-      LLMRUN_ASSIGN(const Model model, Model::open(group.found.path, group.found.load));
       LLMRUN_ASSIGN(const ContextOptions context, context_for(options_, group));
+      LoadOptions load = group.found.load;
+      load.context = context;
+      LLMRUN_ASSIGN(const Model model, Model::open(group.found.path, load));
       LLMRUN_ASSIGN(BatchSession session, BatchSession::open(model, context));
       estimate.parallel = context.max_sequences;
       estimate.memory = session.memory();

@@ -91,7 +91,10 @@ class Job::Run : public Sink {
         std::all_of(group.requests.begin(), group.requests.end(),
                     [&](const BatchRequest& request) { return is_done(request.id); });
     if (all_done) return {};
-    LLMRUN_ASSIGN(const Model model, Model::open(group.found.path, group.found.load));
+    LLMRUN_ASSIGN(const ContextOptions context, context_for(job_.options_, group));
+    LoadOptions load = group.found.load;
+    load.context = context;
+    LLMRUN_ASSIGN(const Model model, Model::open(group.found.path, load));
     model_ = &model;
     const EmbeddingHooks hooks = {done, [this](size_t row, std::span<const Embedding> vectors) {
                                     return add_line(
@@ -102,7 +105,6 @@ class Job::Run : public Sink {
     for (size_t i = 0; i < group.requests.size(); ++i) {
       shared_[group.requests[i].id] = group.shared_tokens[i];
     }
-    LLMRUN_ASSIGN(const ContextOptions context, context_for(job_.options_, group));
     LLMRUN_ASSIGN(BatchSession session, BatchSession::open(model, context));
     return TextRunner(group, session, context.max_sequences, *this, status_).run(watch);
   }

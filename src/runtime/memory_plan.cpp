@@ -295,24 +295,33 @@ MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
                        size_t device = 0) {
     if (bytes > 0) result.items.push_back({component, bytes, std::move(detail), false, device});
   };
-  add("weights (mapped file)", weights.mapped_bytes(), "the tensors the model uses, as stored");
+  const auto add_of_model = [&](const char* component, uint64_t bytes, std::string detail,
+                                size_t device = 0) {
+    add(component, bytes, std::move(detail), device);
+    if (bytes > 0) result.items.back().of_model = true;
+  };
+  add_of_model("weights (mapped file)", weights.mapped_bytes(),
+               "the tensors the model uses, as stored");
   for (PlanItem& item : result.items) item.mapped = true;
-  add("weights (converted)", weights.converted_bytes(), "vectors stored in other types than F32");
-  add("adapters", weights.adapters().mapped_bytes(), "the tensors of the adapters, as stored");
+  add_of_model("weights (converted)", weights.converted_bytes(),
+               "vectors stored in other types than F32");
+  add_of_model("adapters", weights.adapters().mapped_bytes(),
+               "the tensors of the adapters, as stored");
   if (weights.adapters().any()) result.items.back().mapped = true;
-  add("adapters (converted)", weights.adapters().converted_bytes(),
-      "of the embedding that is the output layer, too");
+  add_of_model("adapters (converted)", weights.adapters().converted_bytes(),
+               "of the embedding that is the output layer, too");
   for (size_t i = 0; i < plan.devices.size(); ++i) {
     const DeviceBytes& device = plan.devices[i];
     const auto& tables = model.tables_of(i).buffer;
     const uint64_t weight_bytes =
         model.shared() ? model.shares[i].weights.device_bytes(0) : weights.device_bytes(i);
     if (model.placement.devices[i]->name() != "cpu") {
-      add("weights", weight_bytes,
+      add_of_model(
+          "weights", weight_bytes,
           model.shared() ? "this device's share of all layers" : "of the layers of this device", i);
     }
     result.device_weights.push_back(weight_bytes);
-    add("position tables", tables ? tables->size() : 0, "angles and slopes", i);
+    add_of_model("position tables", tables ? tables->size() : 0, "angles and slopes", i);
     add("KV cache", device.kv, kv_detail(plan), i);
     add("recurrent state", device.state,
         fmt::format("{} sequences and {} kept ends x {} values of float32", options.max_sequences,

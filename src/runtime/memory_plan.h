@@ -36,9 +36,10 @@ struct ContextOptions {
 struct PlanItem {
   std::string component;  // "weights (mapped file)", "KV cache", "activations", "logits", …
   uint64_t bytes = 0;
-  std::string detail;   // how the number comes about, for the reader
-  bool mapped = false;  // pages of a file: the system may drop them and read them again
-  size_t device = 0;    // in whose memory, as a place in Placement::devices
+  std::string detail;     // how the number comes about, for the reader
+  bool mapped = false;    // pages of a file: the system may drop them and read them again
+  size_t device = 0;      // in whose memory, as a place in Placement::devices
+  bool of_model = false;  // there before a context is: weights, adapters, tables
 };
 
 struct MemoryPlan {
