@@ -69,7 +69,7 @@ struct MatmulOutput {
 };
 // Several weights may share x (q, k, v; gate, up): it is then converted once.
 // Tolerance: for float weights 1e-5 of sum |w x|; for block types what quantising x to int8 with
-// one scale per 16 values costs (relative error of a product below 1%).
+// one scale per 16 or 32 values costs (relative error of a product below 1%).
 struct MatmulParams {
   ConstRows x;  // [n_tokens, n_in]
   std::span<const MatmulOutput> outputs;
