@@ -52,7 +52,7 @@ class ContextImpl final : public Context {
       gatherer_.emplace(model_.placement.devices, reinterpret_cast<float*>(memory_.meeting->data()),
                         options_.batch_tokens * model_.spec.d_model);
     } else if (n_devices > 1) {
-      std::vector<DevicePart> parts;
+      std::vector<TurnPart> parts;
       for (size_t i = 0; i < frequencies_.size(); ++i) {
         parts.push_back({memory_.arenas[i]->data(), frequencies_[i], model_.tables_of(i).slopes});
       }

@@ -15,7 +15,7 @@ namespace llmrun::runtime {
 struct Pass;
 
 // What a pass uses of a device.
-struct DevicePart {
+struct TurnPart {
   std::byte* arena = nullptr;
   std::span<const float* const> frequencies;  // per rope, for this context's length
   std::span<const float* const> slopes;       // per layer
@@ -24,11 +24,11 @@ struct DevicePart {
 class DeviceTurns {
  public:
   // Without parts it only measures, and has no ops.
-  DeviceTurns(const Placement& placement, std::vector<DevicePart> parts)
+  DeviceTurns(const Placement& placement, std::vector<TurnPart> parts)
       : placement_(placement), parts_(std::move(parts)), device_(placement.of(-1)) {}
 
   [[nodiscard]] kernels::Ops& ops() { return ops_; }
-  [[nodiscard]] const DevicePart& part() const { return parts_[device_]; }
+  [[nodiscard]] const TurnPart& part() const { return parts_[device_]; }
   [[nodiscard]] bool measuring() const { return parts_.empty(); }
 
   // The device of what is before the first layer begins.
@@ -45,7 +45,7 @@ class DeviceTurns {
   void begin_on(size_t device);
 
   const Placement& placement_;
-  std::vector<DevicePart> parts_;
+  std::vector<TurnPart> parts_;
   SwitchedOps ops_;
   size_t device_;
   Result<void> status_;
