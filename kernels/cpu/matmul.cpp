@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "kernels/cpu/ops.h"
-#include "kernels/tensor_type.h"
 
 namespace llmrun::kernels::cpu {
 namespace {

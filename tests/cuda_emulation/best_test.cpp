@@ -9,15 +9,12 @@
 #include <numeric>
 #include <random>
 
+#include "cuda_emulation/backend_fixture.h"
 #include "engine/engine.h"
 #include "kernels/backend.h"
 #include "kernels/find_best.h"
 #include "models/tiny.h"
 #include "paths.h"
-#ifdef LLMRUN_CUDA_EMULATION
-#include "cuda_emulation/block.h"
-#include "cuda_emulation/runtime.h"
-#endif
 
 namespace llmrun {
 namespace {
@@ -88,23 +85,8 @@ std::vector<float> random_rows(int64_t n, int64_t width, uint32_t seed, bool coa
   return rows;
 }
 
-class CudaBest : public ::testing::Test {
+class CudaBest : public CudaBackendTest {
  protected:
-  void SetUp() override {
-#ifdef LLMRUN_CUDA_EMULATION
-    cuda_emulation::options() = {.deferred = true, .closed_memory = true};
-#endif
-    auto backend = kernels::make_backend("cuda", {});
-    if (!backend) GTEST_SKIP() << "skipped: " << backend.error().message;
-    backend_ = std::move(*backend);
-  }
-  void TearDown() override {
-    backend_.reset();
-#ifdef LLMRUN_CUDA_EMULATION
-    cuda_emulation::options() = {};
-#endif
-  }
-
   // Three rows, with two named columns each.
   void check(int64_t width, int64_t n_best, std::vector<float> rows) const {
     const auto last = static_cast<int32_t>(width - 1);
@@ -123,8 +105,6 @@ class CudaBest : public ::testing::Test {
       }
     }
   }
-
-  std::unique_ptr<kernels::Backend> backend_;
 };
 
 TEST_F(CudaBest, AreThoseThatSortingFinds) {

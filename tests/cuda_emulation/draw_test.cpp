@@ -7,15 +7,12 @@
 #include <limits>
 #include <random>
 
+#include "cuda_emulation/backend_fixture.h"
 #include "kernels/backend.h"
 #include "kernels/draw.h"
 #include "models/tiny.h"
 #include "paths.h"
 #include "sampling/chain.h"
-#ifdef LLMRUN_CUDA_EMULATION
-#include "cuda_emulation/block.h"
-#include "cuda_emulation/runtime.h"
-#endif
 
 namespace llmrun {
 namespace {
@@ -43,23 +40,8 @@ struct Case {
   }
 };
 
-class CudaDraw : public ::testing::Test {
+class CudaDraw : public CudaBackendTest {
  protected:
-  void SetUp() override {
-#ifdef LLMRUN_CUDA_EMULATION
-    cuda_emulation::options() = {.deferred = true, .closed_memory = true};
-#endif
-    auto backend = kernels::make_backend("cuda", {});
-    if (!backend) GTEST_SKIP() << "skipped: " << backend.error().message;
-    backend_ = std::move(*backend);
-  }
-  void TearDown() override {
-    backend_.reset();
-#ifdef LLMRUN_CUDA_EMULATION
-    cuda_emulation::options() = {};
-#endif
-  }
-
   // Of every row what the device says, and what the chain says to that.
   [[nodiscard]] std::vector<Result<TokenId>> drawn(Case& c) const {
     std::vector<kernels::RowDraw> rows;
@@ -110,8 +92,6 @@ class CudaDraw : public ::testing::Test {
       }
     }
   }
-
-  std::unique_ptr<kernels::Backend> backend_;
 };
 
 class Random {

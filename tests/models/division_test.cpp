@@ -122,18 +122,12 @@ TEST_P(Division, PlansEachDevice) {
   const auto one = whole->model->plan(testing::float_cache());
   const auto two = divided->model->plan(testing::float_cache());
   ASSERT_TRUE(one && two);
-  const auto sum = [](const runtime::MemoryPlan& plan, std::string_view component) {
-    uint64_t bytes = 0;
-    for (const runtime::PlanItem& item : plan.items) {
-      if (item.component == component) bytes += item.bytes;
-    }
-    return bytes;
-  };
   // Divided, and nothing twice; every device needs room for a pass of its own.
-  EXPECT_EQ(sum(*two, "KV cache"), sum(*one, "KV cache"));
-  EXPECT_EQ(sum(*two, "recurrent state"), sum(*one, "recurrent state"));
-  EXPECT_EQ(sum(*two, "activations"), 2 * sum(*one, "activations"));
-  EXPECT_EQ(sum(*two, "weights (mapped file)"), sum(*one, "weights (mapped file)"));
+  EXPECT_EQ(testing::bytes_of(*two, "KV cache"), testing::bytes_of(*one, "KV cache"));
+  EXPECT_EQ(testing::bytes_of(*two, "recurrent state"), testing::bytes_of(*one, "recurrent state"));
+  EXPECT_EQ(testing::bytes_of(*two, "activations"), 2 * testing::bytes_of(*one, "activations"));
+  EXPECT_EQ(testing::bytes_of(*two, "weights (mapped file)"),
+            testing::bytes_of(*one, "weights (mapped file)"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Stored, Division, ::testing::ValuesIn(testing::stored_models()),

@@ -185,15 +185,8 @@ TEST(TensorSplitPlan, DividesWeightsAndCache) {
     ASSERT_TRUE(one && two && before);
     EXPECT_EQ(two->total_bytes(), before->total_bytes());
     EXPECT_EQ(two->device_weights, before->device_weights);
-    const auto sum = [](const runtime::MemoryPlan& plan, std::string_view component) {
-      uint64_t bytes = 0;
-      for (const runtime::PlanItem& item : plan.items) {
-        if (item.component == component) bytes += item.bytes;
-      }
-      return bytes;
-    };
-    EXPECT_EQ(sum(*two, "KV cache"), sum(*one, "KV cache"));
-    EXPECT_GT(sum(*two, "meeting place"), 0U);
+    EXPECT_EQ(testing::bytes_of(*two, "KV cache"), testing::bytes_of(*one, "KV cache"));
+    EXPECT_GT(testing::bytes_of(*two, "meeting place"), 0U);
     // Each has less than the whole, and what both have is the table, norms and routers.
     ASSERT_EQ(two->device_weights.size(), 2U);
     const uint64_t all = one->device_weights[0];

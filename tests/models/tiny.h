@@ -35,6 +35,15 @@ inline runtime::ContextOptions float_cache(int64_t max_sequences = 1) {
   return options;
 }
 
+// The bytes of all of a plan's items with this name.
+inline uint64_t bytes_of(const runtime::MemoryPlan& plan, std::string_view component) {
+  uint64_t bytes = 0;
+  for (const runtime::PlanItem& item : plan.items) {
+    if (item.component == component) bytes += item.bytes;
+  }
+  return bytes;
+}
+
 struct TinyModel {
   std::unique_ptr<gguf::File> file;
   std::unique_ptr<runtime::Model> model;
