@@ -66,6 +66,14 @@ struct ProductParams {
 inline constexpr size_t kMaxProducts = 4;
 cudaError_t launch_products(std::span<const ProductParams> products, Queue& queue);
 
+// Two products of one shape and tensor type, of kDecodeRows rows at most, and act(gate) * up in one
+// launch. The results of the products are stored too, so nobody need know whether they are read
+// again. `op` reads what they write, and writes the same places or others; `quantized` as in
+// rows.cu.
+cudaError_t launch_gated_products(const ProductParams& gate, const ProductParams& up,
+                                  const GatedActivationParams& op, const QuantizedRows& quantized,
+                                  Queue& queue);
+
 // params.ids is not used: `ids` holds n of them on the device.
 cudaError_t launch_embed(const EmbedParams& params, const int32_t* ids, int64_t n, Queue& queue);
 

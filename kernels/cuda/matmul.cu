@@ -55,6 +55,21 @@ cudaError_t launch_products(std::span<const ProductParams> products, Queue& queu
   return launchers(products[0].weight.type).products(set, queue);
 }
 
+cudaError_t launch_gated_products(const ProductParams& gate, const ProductParams& up,
+                                  const GatedActivationParams& op, const QuantizedRows& quantized,
+                                  Queue& queue) {
+  const auto is_one = [&](const ProductParams& p) {
+    return is_aligned(p.weight.data) && p.jobs == nullptr && p.n_jobs == 1 &&
+           p.job.count == op.gate.n && p.weight.type == gate.weight.type &&
+           p.weight.n_in == gate.weight.n_in && p.weight.n_out == op.gate.width;
+  };
+  if (!is_one(gate) || !is_one(up) || op.gate.n > kDecodeRows ||
+      (quantized.q != nullptr && op.gate.width % kUnitSize != 0)) {
+    return cudaErrorInvalidValue;
+  }
+  return launchers(gate.weight.type).gated({op, quantized, {gate, up}}, queue);
+}
+
 cudaError_t launch_embed(const EmbedParams& p, const int32_t* ids, int64_t n, Queue& queue) {
   if (!is_aligned(p.table.data)) return cudaErrorInvalidValue;
   return launchers(p.table.type).embed({p.table, ids, n, p.scale, p.y}, queue);

@@ -87,6 +87,7 @@ int rope_of_keys(const RotateCall& call, const KvWriteParams& write,
 void CudaOps::check(cudaError_t error, std::string_view what) {
   beside_ = {};
   rotated_.n_ropes = 0;
+  is_pair_ = false;
   if (error == cudaSuccess || error_ != cudaSuccess) return;
   error_ = error;
   failed_ = what;
@@ -173,7 +174,13 @@ void CudaOps::matmul(const MatmulParams& params) {
     p.y_stride = output.y_stride;
     p.accumulate = output.accumulate;
   }
+  const bool is_pair = products.size() == 2 && x.n <= kDecodeRows &&
+                       products[0].weight.type == products[1].weight.type &&
+                       products[0].y != products[1].y;
   launch_all(products, "matmul");
+  if (!is_pair) return;
+  pair_ = {products[0], products[1]};
+  is_pair_ = true;
 }
 
 void CudaOps::expert_matmul(const ExpertMatmulParams& params) {
@@ -259,7 +266,39 @@ void CudaOps::norm(const NormParams& params) {
   check(launch_norm(params, quantized, queue_), "norm");
   beside_ = {params.y, quantized};
 }
+
+bool CudaOps::join_products(const GatedActivationParams& params) {
+  if (!is_pair_) return false;
+  const auto writes = [](const ProductParams& p, const ConstRows& rows) {
+    return !p.accumulate && rows.data == p.y && rows.stride == p.y_stride &&
+           rows.n == p.job.count && rows.width == p.weight.n_out;
+  };
+  const size_t first = writes(pair_[0], params.gate) ? 0 : 1;
+  const ProductParams& gate = pair_[first];
+  const ProductParams& up = pair_[1 - first];
+  // Products read what they read until the last block: only what they write themselves is free.
+  const bool fits = writes(gate, params.gate) && writes(up, params.up) &&
+                    gate.weight.n_in == up.weight.n_in &&
+                    (same_rows(params.y, params.gate) || same_rows(params.y, params.up));
+  if (!fits) return false;
+  QuantizedRows quantized;
+  if (quantizes_ && params.y.width % 32 == 0) {
+    const size_t read =
+        gate.rows.q == nullptr ? 0 : quantized_bytes(gate.job.count, gate.weight.n_in);
+    const size_t bytes = read + quantized_bytes(params.y.n, params.y.width);
+    if (bytes > scratch_.size()) return false;  // it would move, and what it holds be lost
+    std::byte* const at = scratch_.get(bytes, queue_);
+    if (read > 0 && reinterpret_cast<std::byte*>(gate.rows.q) != at) return false;
+    quantized = lay_out(at + read, params.y.n * params.y.width);
+  }
+  if (!queue_.take_back()) return false;
+  check(launch_gated_products(gate, up, params, quantized, queue_), "gated_activation");
+  beside_ = {params.y, quantized};
+  return true;
+}
+
 void CudaOps::gated_activation(const GatedActivationParams& params) {
+  if (join_products(params)) return;
   const QuantizedRows quantized = beside(params.y);
   check(launch_gated_activation(params, quantized, queue_), "gated_activation");
   beside_ = {params.y, quantized};

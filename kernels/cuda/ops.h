@@ -3,6 +3,7 @@
 // reported by finish().
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "kernels/cuda/launchers.h"
@@ -53,6 +54,9 @@ class CudaOps final : public Ops {
     QuantizedRows quantized;
   };
   void rotate(const RotateCall& call, std::string_view what);
+  // The activation and the two products of the last op, which it reads, in one launch. False: they
+  // are no such products, or were sent already.
+  bool join_products(const GatedActivationParams& params);
   // Where an op that writes `y` shall leave it quantised; nowhere when no product wants it so.
   QuantizedRows beside(const Rows& y);
   // In launches of weights of one type.
@@ -69,6 +73,8 @@ class CudaOps final : public Ops {
   Queue& queue_;
   DeviceScratch scratch_;
   Beside beside_;
+  std::array<ProductParams, 2> pair_;  // of the last op, in one launch
+  bool is_pair_ = false;
   RotateCall rotated_;      // by the last op; without ropes: it was another one
   bool quantizes_ = false;  // a product was seen whose weights are blocks
   cudaError_t error_ = cudaSuccess;

@@ -21,8 +21,16 @@ struct ProductSet {
   ProductParams products[kMaxProducts];
 };
 
+// Two products of one shape and type, and what an activation makes of them.
+struct GatedPair {
+  GatedActivationParams op;
+  QuantizedRows quantized;    // of op.y
+  ProductParams products[2];  // op.gate, op.up
+};
+
 struct TypeLaunchers {
   cudaError_t (*products)(const ProductSet& set, Queue& queue);  // which fills in n_blocks
+  cudaError_t (*gated)(const GatedPair& pair, Queue& queue);
   cudaError_t (*embed)(const EmbedRowsParams& params, Queue& queue);
 };
 #define LLMRUN_TENSOR_TYPE(type, id, name, header) TypeLaunchers launchers_of_##type();

@@ -1,4 +1,5 @@
 // Row-wise ops on the device: normalisation, activations, sums and scalings.
+#include "kernels/cuda/gated.cuh"
 #include "kernels/cuda/launchers.h"
 #include "kernels/cuda/math.cuh"
 #include "kernels/cuda/quantize.cuh"
@@ -49,17 +50,6 @@ __global__ void __launch_bounds__(kThreads) norm(NormRowsParams params) {
 
 // ---- a thread per element
 // ------------------------------------------------------------------------
-
-__device__ __forceinline__ float gated(const GatedActivationParams& p, float gate, float up) {
-  if (p.gate_cap > 0.0F) {
-    return soft_cap(gate, p.gate_cap) * sigmoid(gate) * soft_cap(up, p.up_cap);
-  }
-  if (p.limit > 0.0F && p.up.data != nullptr) up = fminf(fmaxf(up, -p.limit), p.limit);
-  if (p.limit > 0.0F && p.limit_activated) return fminf(activate(p.activation, gate), p.limit) * up;
-  if (p.limit > 0.0F) gate = fminf(gate, p.limit);
-  if (p.swiglu_oai) return gate * sigmoid(p.alpha * gate) * (up + 1.0F);
-  return activate(p.activation, gate) * up;
-}
 
 struct GatedRowsParams {
   GatedActivationParams op;

@@ -13,6 +13,9 @@ constexpr size_t aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+// Products of more rows are the work of tiles.
+inline constexpr int kDecodeRows = 8;
+
 // Few queries are spread over the card by segments of the context, whose results are merged in
 // order. With kMaxSplitRows tokens at a time, so many rounds are made that no more than
 // kSplitPartials pairs of a token and a segment are in flight.
@@ -48,9 +51,11 @@ constexpr size_t scratch_bytes(int64_t max_tokens, int64_t max_width) {
   const int64_t heads = (max_width + 15) / 16;
   const int64_t floats = attention_scratch_floats(max_tokens, heads, 16);
   const int64_t width = (max_width + 31) / 32 * 32;
-  return std::max(quantized_bytes(max_tokens, width) + pairs_bytes(max_tokens),
-                  quantized_bytes(std::min(max_tokens, kMaxSplitRows), width) +
-                      static_cast<size_t>(floats) * sizeof(float));
+  const int64_t few = std::min<int64_t>(max_tokens, kDecodeRows);
+  return std::max({quantized_bytes(max_tokens, width) + pairs_bytes(max_tokens),
+                   2 * quantized_bytes(few, width),  // what a gated pair reads, and what it writes
+                   quantized_bytes(std::min(max_tokens, kMaxSplitRows), width) +
+                       static_cast<size_t>(floats) * sizeof(float)});
 }
 
 // The best of a row are found in rounds: of every kSortKeys keys of 8 bytes some are kept, at most
