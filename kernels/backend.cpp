@@ -34,6 +34,12 @@ std::vector<int> cuda_indices(std::string_view device) {
   return indices;
 }
 
+Result<int> cuda_index(std::string_view device) {
+  const std::vector<int> indices = cuda_indices(device);
+  if (indices.size() != 1) return make_error(ErrorCode::kUsage, "{} is not one GPU", device);
+  return indices.front();
+}
+
 }  // namespace
 
 // A buffer of no bytes may be at no address.
@@ -73,10 +79,15 @@ std::vector<std::string> devices_of(const DeviceChoice& choice) {
   return names;
 }
 
+Result<Gpu> find_gpu(std::string_view device) {
+  LLMRUN_ASSIGN(const int index, cuda_index(device));
+  LLMRUN_ASSIGN(cuda::Device found, cuda::find_device(index));
+  return Gpu{std::move(found.name), found.total_bytes};
+}
+
 Result<uint64_t> free_gpu_bytes(std::string_view device) {
-  const std::vector<int> indices = cuda_indices(device);
-  if (indices.size() != 1) return make_error(ErrorCode::kUsage, "{} is not one GPU", device);
-  return cuda::free_bytes(indices.front());
+  LLMRUN_ASSIGN(const int index, cuda_index(device));
+  return cuda::free_bytes(index);
 }
 
 Result<std::unique_ptr<Backend>> make_backend(std::string_view device,

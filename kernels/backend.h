@@ -101,7 +101,13 @@ struct DeviceChoice {
 Result<DeviceChoice> choose_device(std::string_view device);
 // Each of them by its own name.
 std::vector<std::string> devices_of(const DeviceChoice& choice);
-// What can still be allocated on one GPU, by its name; makes a context there.
+struct Gpu {
+  std::string title;  // "NVIDIA H100 80GB HBM3"
+  uint64_t memory_bytes = 0;
+};
+// One GPU of this machine, by its name.
+Result<Gpu> find_gpu(std::string_view device);
+// What can still be allocated on it; makes a context there.
 Result<uint64_t> free_gpu_bytes(std::string_view device);
 // Of one device.
 Result<std::unique_ptr<Backend>> make_backend(std::string_view device,

@@ -116,28 +116,45 @@ LLMRUN_API Result<MemoryEstimate> estimate_memory(const std::filesystem::path& p
                                                   const ContextOptions& options);
 
 // A card to plan for: by the name of its kind ("rtx4090"), by numbers, or both.
-struct GpuRequest {
+struct GpuKind {
   std::string gpu;
-  uint64_t memory_bytes = 0;      // 0: that of the kind
-  double bytes_per_second = 0;    // 0: that of the kind; without one no speed is told
-  std::optional<int64_t> layers;  // on the card; nullopt: as many as fit
+  uint64_t memory_bytes = 0;    // 0: that of the kind
+  double bytes_per_second = 0;  // 0: that of the kind; without one no speed is told
 };
-struct GpuEstimate {
-  std::string card;
-  std::vector<MemoryItem> items;  // on the card
+struct GpuRequest {
+  std::string device = "cuda";  // cards that are here: "cuda:0,1"
+  // One for each of those, or one for all; a card of which this tells kind or memory need not be
+  // here.
+  std::vector<GpuKind> kinds = {};
+  std::optional<int64_t> layers = {};  // on cards; nullopt: as many as fit
+  bool split_tensors = false;          // as LoadOptions has it
+};
+struct GpuCardEstimate {
+  std::string name;
+  std::vector<MemoryItem> items;
   uint64_t total_bytes = 0;
   uint64_t memory_bytes = 0;
+  int64_t n_layers = 0;
+  bool fits = false;
+};
+struct GpuEstimate {
+  std::vector<GpuCardEstimate> cards;
   uint64_t host_bytes = 0;  // weights and caches that stay in main memory
   int64_t context_tokens = 0;
-  int64_t n_layers = 0, n_layers_all = 0;   // on the card, and of the model
+  int64_t n_layers = 0, n_layers_all = 0;   // on cards, and of the model
   std::vector<std::string> host_only = {};  // "layer 3: …": what has no form on a GPU, and why
   bool whole = false;
-  bool fits = false;
+  bool fits = false;                  // on every card
   double most_tokens_per_second = 0;  // as bandwidth allows with a full context; 0: not known
+  // Of one token, what cards that share every layer tell each other: how often, the bytes that each
+  // receives, and how long that is taken to last.
+  int64_t n_exchanges = 0;
+  uint64_t exchange_bytes = 0;
+  double exchange_seconds = 0;
 };
 // The names of the kinds of card that estimate_gpu() knows.
 LLMRUN_API std::vector<std::string> gpu_names();
-// What of a model fits on a card, which need not be here.
+// What of a model fits on cards, which need not be here.
 LLMRUN_API Result<GpuEstimate> estimate_gpu(const std::filesystem::path& path,
                                             const ContextOptions& options,
                                             const GpuRequest& request);

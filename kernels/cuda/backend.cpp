@@ -153,6 +153,15 @@ Result<std::vector<Device>> list_devices() {
   return devices;
 }
 
+Result<Device> find_device(int index) {
+  LLMRUN_ASSIGN(const std::vector<Device> devices, list_devices());
+  if (index < 0 || static_cast<size_t>(index) >= devices.size()) {
+    return make_error(ErrorCode::kUsage, "there is no device cuda:{}; this machine has {} GPU{}",
+                      index, devices.size(), devices.size() == 1 ? "" : "s");
+  }
+  return devices[static_cast<size_t>(index)];
+}
+
 Result<uint64_t> free_bytes(int device) {
   size_t free = 0, total = 0;
   cudaError_t error = cudaSetDevice(device);
@@ -162,11 +171,7 @@ Result<uint64_t> free_bytes(int device) {
 }
 
 Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOptions& options) {
-  LLMRUN_ASSIGN(const std::vector<Device> devices, list_devices());
-  if (device < 0 || static_cast<size_t>(device) >= devices.size()) {
-    return make_error(ErrorCode::kUsage, "there is no device cuda:{}; this machine has {} GPU{}",
-                      device, devices.size(), devices.size() == 1 ? "" : "s");
-  }
+  LLMRUN_ASSIGN(const Device found, find_device(device));
   if (options.observer != nullptr) {
     return make_error(ErrorCode::kUnsupported,
                       "importances are gathered on the CPU only; use --device cpu");
@@ -175,8 +180,7 @@ Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOpti
   cudaStream_t stream = nullptr;
   if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   if (error != cudaSuccess) return tl::unexpected(make_cuda_error(error, "opening the device"));
-  auto backend =
-      std::make_unique<CudaBackend>(device, devices[static_cast<size_t>(device)], stream);
+  auto backend = std::make_unique<CudaBackend>(device, found, stream);
   LLMRUN_TRY(backend->open());
   return backend;
 }

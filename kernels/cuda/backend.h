@@ -16,6 +16,8 @@ struct Device {
 };
 // The devices that can be used, or why there are none.
 Result<std::vector<Device>> list_devices();
+// One of them; kUsage when there are fewer.
+Result<Device> find_device(int index);
 
 // What can still be allocated on a device; makes a context there.
 Result<uint64_t> free_bytes(int device);

@@ -47,8 +47,8 @@ Result<std::vector<std::string>> missing_forms(const runtime::ModelSpec& spec, b
   std::vector<std::string> missing = runtime::missing_device_forms(spec);
   if (strict && !missing.empty()) {
     return make_error(ErrorCode::kUnsupported,
-                      "{} of {} layers cannot run on a GPU: {}{}; without --strict-device and "
-                      "--split-mode tensor the CPU runs them",
+                      "{} of {} layers cannot run on a GPU: {}{}; without --strict-device the CPU "
+                      "runs them",
                       missing.size(), spec.layers.size(), missing.front(),
                       missing.size() > 1 ? ", …" : "");
   }
@@ -87,16 +87,16 @@ Result<void> check_shares(const gguf::File& file, const runtime::ModelSpec& spec
                           const LoadOptions& options,
                           const std::vector<runtime::DeviceRequest>& cards,
                           const std::vector<std::string>& names) {
-  LLMRUN_ASSIGN(const auto plans, plan_shares(file, spec, options.context, cards));
-  for (size_t i = 0; i < plans.size(); ++i) {
-    if (plans[i].fits) continue;
+  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, options.context, cards));
+  for (size_t i = 0; i < plan.cards.size(); ++i) {
+    if (plan.cards[i].fits) continue;
     const uint64_t context = runtime::device_context_bytes();
     return make_error(ErrorCode::kOutOfMemory,
                       "the share of {} needs {} and {} are free; divide the layers instead, of "
                       "which the CPU takes some (--split-mode layer), or ask for a smaller context "
                       "(--ctx) or an 8-bit cache (--kv-type int8)",
-                      names[i], format_bytes(plans[i].total_bytes - context),
-                      format_bytes(plans[i].memory_bytes - context));
+                      names[i], format_bytes(plan.cards[i].total_bytes - context),
+                      format_bytes(plan.cards[i].memory_bytes - context));
   }
   return {};
 }
@@ -179,8 +179,7 @@ Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& s
     devices.backends.push_back(std::move(cpu));
     return devices;
   }
-  LLMRUN_ASSIGN(const auto missing,
-                missing_forms(spec, options.strict_device || options.split_tensors));
+  LLMRUN_ASSIGN(const auto missing, missing_forms(spec, options.strict_device));
   const std::vector<std::string> names = kernels::devices_of(choice);
   std::vector<std::unique_ptr<kernels::Backend>> cards;
   std::vector<runtime::DeviceRequest> requests;

@@ -1,10 +1,12 @@
-// The plan for a card: the model's sizes by layer, and what fits.
+// The plan for cards: the model's sizes by layer, and what fits.
+#include <algorithm>
 #include <string>
 
 #include "api/model_need.h"
 #include "api/open_file.h"
+#include "api/share_plan.h"
 #include "base/error.h"
-#include "kernels/cuda/backend.h"
+#include "kernels/backend.h"
 #include "llmrun/model_info.h"
 #include "models/registry.h"
 #include "runtime/device_forms.h"
@@ -13,26 +15,122 @@
 namespace llmrun {
 namespace {
 
-Result<runtime::DeviceRequest> request_of(const GpuRequest& request, std::string& card) {
-  runtime::DeviceRequest result{request.memory_bytes, request.bytes_per_second, 0.0,
-                                request.layers};
-  card = "a card";
-  if (!request.gpu.empty()) {
-    LLMRUN_ASSIGN(const runtime::DeviceProfile profile, runtime::find_device_profile(request.gpu));
-    card = profile.title;
-    if (result.memory_bytes == 0) result.memory_bytes = profile.memory_bytes;
-    if (result.bytes_per_second == 0) result.bytes_per_second = profile.bytes_per_second;
+constexpr size_t kMaxCards = 64;
+
+struct Cards {
+  std::vector<std::string> names;
+  std::vector<runtime::DeviceRequest> requests;
+};
+
+Result<void> add_card(const GpuKind& kind, const std::string* device, Cards& cards) {
+  runtime::DeviceRequest card{kind.memory_bytes, kind.bytes_per_second, 0.0, std::nullopt};
+  std::string name = "a card";
+  if (!kind.gpu.empty()) {
+    LLMRUN_ASSIGN(const runtime::DeviceProfile profile, runtime::find_device_profile(kind.gpu));
+    name = profile.title;
+    if (card.memory_bytes == 0) card.memory_bytes = profile.memory_bytes;
+    if (card.bytes_per_second == 0) card.bytes_per_second = profile.bytes_per_second;
   }
-  if (result.memory_bytes == 0) {  // the one that is here
-    const auto devices = kernels::cuda::list_devices();
-    if (!devices) {
-      return make_error(devices.error().code, "{}; to plan for another card give --gpu or --vram",
-                        devices.error().message);
+  if (card.memory_bytes == 0) {  // one that is here
+    if (device == nullptr) {
+      return make_error(ErrorCode::kUsage,
+                        "--bandwidth is for more cards than are named; name them with --gpu, --vram "
+                        "or --device");
     }
-    card = devices->front().name;
-    result.memory_bytes = devices->front().total_bytes;
+    const auto found = kernels::find_gpu(*device);
+    if (!found) {
+      return make_error(found.error().code, "{}; to plan for another card give --gpu or --vram",
+                        found.error().message);
+    }
+    name = fmt::format("{} ({})", found->title, *device);
+    card.memory_bytes = found->memory_bytes;
   }
-  return result;
+  cards.names.push_back(std::move(name));
+  cards.requests.push_back(card);
+  return {};
+}
+
+Result<Cards> cards_of(const GpuRequest& request) {
+  LLMRUN_ASSIGN(const kernels::DeviceChoice choice, kernels::choose_device(request.device));
+  if (choice.device == "cpu") {
+    return make_error(ErrorCode::kUsage, "a plan for cards needs a device like cuda or cuda:0,1");
+  }
+  const std::vector<std::string> devices = kernels::devices_of(choice);
+  const size_t n = std::max(devices.size(), request.kinds.size());
+  if (devices.size() > 1 && request.kinds.size() > 1 && devices.size() != request.kinds.size()) {
+    return make_error(ErrorCode::kUsage, "--device names {} cards, and {} are described",
+                      devices.size(), request.kinds.size());
+  }
+  if (n > kMaxCards) {
+    return make_error(ErrorCode::kUsage, "a plan is for at most {} cards", kMaxCards);
+  }
+  Cards cards;
+  for (size_t i = 0; i < n; ++i) {
+    const GpuKind kind = request.kinds.empty()       ? GpuKind{}
+                         : request.kinds.size() == 1 ? request.kinds[0]
+                                                     : request.kinds[i];
+    LLMRUN_TRY(add_card(kind, i < devices.size() ? &devices[i] : nullptr, cards));
+  }
+  if (!request.split_tensors) return cards;
+  if (n == 1) {
+    return make_error(ErrorCode::kUsage,
+                      "--split-mode tensor is for several GPUs: name them (--device cuda:0,1 or "
+                      "--gpu rtx4090,rtx4090)");
+  }
+  if (request.layers) {
+    return make_error(ErrorCode::kUsage,
+                      "--gpu-layers has no effect with --split-mode tensor, where every GPU has a "
+                      "share of every layer");
+  }
+  return cards;
+}
+
+void add_cards(const Cards& cards, const std::vector<runtime::DevicePlan>& plans,
+               GpuEstimate& result) {
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const runtime::DevicePlan& plan = plans[i];
+    GpuCardEstimate card{
+        cards.names[i], {}, plan.total_bytes, plan.memory_bytes, plan.n_layers, plan.fits};
+    for (const runtime::DevicePart& part : plan.parts) {
+      card.items.push_back({part.component, part.bytes, part.detail});
+    }
+    result.cards.push_back(std::move(card));
+  }
+}
+
+// Whole layers on each card.
+Result<void> add_division(const gguf::File& file, const runtime::ModelSpec& spec,
+                          const runtime::ContextOptions& context, const Cards& cards,
+                          std::optional<int64_t> layers, GpuEstimate& result) {
+  LLMRUN_ASSIGN(const auto backend, kernels::make_backend("cpu", {}));
+  LLMRUN_ASSIGN(const auto model, runtime::Model::load(file, *backend, spec));
+  LLMRUN_ASSIGN(const runtime::MemoryPlan memory, model->plan(context));
+  const runtime::DivisionPlan plan =
+      runtime::plan_division(model_need(file, model->spec(), memory), cards.requests, layers);
+  add_cards(cards, plan.cards, result);
+  result.host_bytes = plan.host_bytes;
+  result.n_layers = plan.n_layers;
+  result.whole = plan.whole;
+  result.fits = plan.fits;
+  result.most_tokens_per_second = plan.most_tokens_per_second;
+  result.host_only = runtime::missing_device_forms(spec);
+  return {};
+}
+
+// A share of every layer on each.
+Result<void> add_shares(const gguf::File& file, const runtime::ModelSpec& spec,
+                        const ContextOptions& context, const Cards& cards, GpuEstimate& result) {
+  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, context, cards.requests));
+  add_cards(cards, plan.cards, result);
+  result.n_layers = result.n_layers_all;
+  result.whole = true;
+  result.fits = std::all_of(plan.cards.begin(), plan.cards.end(),
+                            [](const runtime::DevicePlan& card) { return card.fits; });
+  result.most_tokens_per_second = plan.most_tokens_per_second;
+  result.n_exchanges = plan.n_meetings;
+  result.exchange_bytes = plan.exchange_bytes;
+  result.exchange_seconds = plan.exchange_seconds;
+  return {};
 }
 
 }  // namespace
@@ -45,31 +143,18 @@ std::vector<std::string> gpu_names() {
 
 Result<GpuEstimate> estimate_gpu(const std::filesystem::path& path, const ContextOptions& options,
                                  const GpuRequest& request) {
-  GpuEstimate result;
-  LLMRUN_ASSIGN(const runtime::DeviceRequest wanted, request_of(request, result.card));
+  LLMRUN_ASSIGN(const Cards cards, cards_of(request));
   LLMRUN_ASSIGN(const gguf::File file, open_gguf(path));
   auto spec = models::build_spec(file);
   if (!spec) return with_context(spec.error(), path.string());
   LLMRUN_ASSIGN(const auto context, context_options(options, *spec));
-  LLMRUN_ASSIGN(const auto backend, kernels::make_backend("cpu", {}));
-  auto model = runtime::Model::load(file, *backend, std::move(*spec));
-  if (!model) return with_context(model.error(), path.string());
-  LLMRUN_ASSIGN(const runtime::MemoryPlan memory, (*model)->plan(context));
-  const runtime::DevicePlan plan =
-      runtime::plan_device(model_need(file, (*model)->spec(), memory), wanted);
-  for (const runtime::DevicePart& part : plan.parts) {
-    result.items.push_back({part.component, part.bytes, part.detail});
-  }
-  result.total_bytes = plan.total_bytes;
-  result.memory_bytes = plan.memory_bytes;
-  result.host_bytes = plan.host_bytes;
-  result.context_tokens = memory.context_tokens;
-  result.n_layers = plan.n_layers;
-  result.n_layers_all = plan.n_layers_all;
-  result.whole = plan.whole;
-  result.fits = plan.fits;
-  result.most_tokens_per_second = plan.most_tokens_per_second;
-  result.host_only = runtime::missing_device_forms((*model)->spec());
+  GpuEstimate result;
+  result.context_tokens = context.context_tokens;
+  result.n_layers_all = static_cast<int64_t>(spec->layers.size());
+  Result<void> planned = request.split_tensors
+                             ? add_shares(file, *spec, options, cards, result)
+                             : add_division(file, *spec, context, cards, request.layers, result);
+  if (!planned) return with_context(std::move(planned).error(), path.string());
   return result;
 }
 

@@ -3,14 +3,27 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
 #include "api/open_file.h"
 #include "base/error.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/sizes.h"
+#include "runtime/device_forms.h"
 #include "runtime/model.h"
+#include "runtime/tensor_split.h"
+#include "runtime/weight_cut.h"
 
 namespace llmrun {
 namespace {
+
+// Of one meeting: every card sends what it has queued, waits, and takes what the others left in
+// main memory. Assumptions, which cards have yet to confirm; the bus is PCIe 4.0 with 16 lanes.
+constexpr double kMeetingSeconds = 40e-6;
+constexpr double kBusBytesPerSecond = 25e9;
 
 void add_part(runtime::DevicePlan& plan, std::string component, uint64_t bytes,
               std::string detail) {
@@ -26,11 +39,70 @@ uint64_t count_tensors(const runtime::ModelSpec& spec) {
   return n;
 }
 
+// Of the matrices of a share, what one token reads. The rows that it looks up are nothing.
+Result<uint64_t> read_bytes(const gguf::File& file, runtime::ModelSpec share) {
+  const std::map<std::string, double> shares = token_shares(share);
+  std::set<std::tuple<std::string, int64_t, int64_t>> seen;
+  uint64_t bytes = 0;
+  Result<void> status;
+  runtime::for_each_tensor(share, [&](runtime::TensorDecl& tensor, bool is_matrix) {
+    const gguf::TensorInfo* const found = file.find_tensor(tensor.name);
+    const auto type =
+        found == nullptr ? std::nullopt : quant::tensor_type_from_gguf_id(found->type);
+    if (!is_matrix || !type || &tensor == &share.embedding.table || !status) return;
+    if (!seen.emplace(tensor.name, tensor.first, tensor.first_value).second) return;
+    const auto cut = runtime::cut_of(*found, tensor, *type);
+    if (!cut) {
+      status = tl::unexpected(cut.error());
+      return;
+    }
+    bytes += static_cast<uint64_t>(shares.at(tensor.name) * static_cast<double>(cut->bytes()));
+  });
+  if (!status) return tl::unexpected(std::move(status).error());
+  return bytes;
+}
+
+uint64_t bytes_on(const runtime::MemoryPlan& memory, size_t device, std::string_view component) {
+  uint64_t bytes = 0;
+  for (const runtime::PlanItem& item : memory.items) {
+    if (item.device == device && item.component == component) bytes += item.bytes;
+  }
+  return bytes;
+}
+
+// The cards work at the same time, so the one that reads longest counts.
+Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
+                       const runtime::MemoryPlan& memory,
+                       std::span<const runtime::DeviceRequest> cards, SharedPlan& plan) {
+  const auto others = static_cast<uint64_t>(cards.size() - 1);
+  plan.n_meetings = runtime::n_meetings(spec);
+  plan.exchange_bytes = static_cast<uint64_t>(plan.n_meetings) * others *
+                        static_cast<uint64_t>(spec.d_model) * sizeof(float);
+  plan.exchange_seconds = static_cast<double>(plan.n_meetings) * kMeetingSeconds +
+                          static_cast<double>(plan.exchange_bytes) / kBusBytesPerSecond;
+  LLMRUN_ASSIGN(const auto shares, runtime::split_tensors(spec, file, cards.size()));
+  double longest = 0.0;
+  for (size_t i = 0; i < cards.size(); ++i) {
+    if (cards[i].bytes_per_second <= 0.0) return {};
+    LLMRUN_ASSIGN(const uint64_t weights, read_bytes(file, shares[i]));
+    const auto bytes = static_cast<double>(weights + bytes_on(memory, i, "KV cache"));
+    longest = std::max(longest, bytes / cards[i].bytes_per_second);
+  }
+  plan.most_tokens_per_second = 1.0 / (longest + plan.exchange_seconds);
+  return {};
+}
+
 }  // namespace
 
-Result<std::vector<runtime::DevicePlan>> plan_shares(
-    const gguf::File& file, const runtime::ModelSpec& spec, const ContextOptions& context,
-    std::span<const runtime::DeviceRequest> cards) {
+Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec& spec,
+                               const ContextOptions& context,
+                               std::span<const runtime::DeviceRequest> cards) {
+  if (const auto missing = runtime::missing_device_forms(spec); !missing.empty()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "{} of {} layers cannot run on a GPU: {}; with --split-mode layer the CPU "
+                      "runs them",
+                      missing.size(), spec.layers.size(), missing.front());
+  }
   std::vector<std::unique_ptr<kernels::Backend>> stand_ins;
   runtime::Placement placement;
   placement.tensors = true;
@@ -44,9 +116,9 @@ Result<std::vector<runtime::DevicePlan>> plan_shares(
                 runtime::Model::load(file, placement, spec, {}, runtime::LoadFor::kPlanning));
   LLMRUN_ASSIGN(const runtime::MemoryPlan memory, model->plan(wanted));
   const uint64_t alignment = runtime::device_rounding_bytes(count_tensors(spec));
-  std::vector<runtime::DevicePlan> plans(cards.size());
+  SharedPlan result;
   for (size_t i = 0; i < cards.size(); ++i) {
-    runtime::DevicePlan& plan = plans[i];
+    runtime::DevicePlan& plan = result.cards.emplace_back();
     plan.memory_bytes = cards[i].memory_bytes;
     plan.n_layers = plan.n_layers_all = static_cast<int64_t>(spec.layers.size());
     plan.whole = true;
@@ -64,7 +136,8 @@ Result<std::vector<runtime::DevicePlan>> plan_shares(
              "scratch of the kernels, and the ring for uploads");
     plan.fits = plan.total_bytes <= plan.memory_bytes;
   }
-  return plans;
+  LLMRUN_TRY(add_speed(file, spec, memory, cards, result));
+  return result;
 }
 
 }  // namespace llmrun

@@ -1,6 +1,8 @@
-// What each of several cards takes of a model whose every layer they share.
+// What each of several cards takes of a model whose every layer they share, and how fast that can
+// be.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -11,11 +13,20 @@
 
 namespace llmrun {
 
+struct SharedPlan {
+  std::vector<runtime::DevicePlan> cards;
+  // Of one token: how often the cards meet, the bytes that each receives from the others, and how
+  // long that is taken to last.
+  int64_t n_meetings = 0;
+  uint64_t exchange_bytes = 0;
+  double exchange_seconds = 0;
+  double most_tokens_per_second = 0;  // 0: the speed of a card is not known
+};
+
 // Exact but for what the driver takes, and without any card: the shares are bound, and nothing is
-// read or copied. kUnsupported names what of the model cannot be shared.
-Result<std::vector<runtime::DevicePlan>> plan_shares(const gguf::File& file,
-                                                     const runtime::ModelSpec& spec,
-                                                     const ContextOptions& context,
-                                                     std::span<const runtime::DeviceRequest> cards);
+// read or copied. kUnsupported names what of the model cannot be shared or has no form on a GPU.
+Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec& spec,
+                               const ContextOptions& context,
+                               std::span<const runtime::DeviceRequest> cards);
 
 }  // namespace llmrun

@@ -42,7 +42,7 @@ class EstimateCommand : public Command {
     options.add_switch("all-quants", 0, "a table of all that a Hugging Face repository has",
                        &all_quants_);
     fetch_.add_to(options);
-    options.start_group("Plan for a GPU");
+    options.start_group("Plan for GPUs");
     gpu_.add_to(options);
     options.start_group("Options");
     add_fits_option();
@@ -52,7 +52,9 @@ class EstimateCommand : public Command {
                 {"llmrun estimate --batch requests.jsonl smollm2:135m", "a batch, and its time"},
                 {"llmrun estimate smollm2:135m --ctx 4096 --kv-type int8", "the plan of a model"},
                 {"llmrun estimate hf:USER/REPO --all-quants", "which of its files fits here"},
-                {"llmrun estimate smollm2:135m --gpu rtx4090", "what of it fits on a card"}};
+                {"llmrun estimate smollm2:135m --gpu rtx4090", "what of it fits on a card"},
+                {"llmrun estimate smollm2:135m --gpu rtx4090,rtx4090 --split-mode tensor",
+                 "what each of two cards would hold"}};
   }
 
   Result<void> execute() override {
@@ -283,7 +285,9 @@ class EstimateCommand : public Command {
       return make_error(ErrorCode::kUsage, "--all-quants has no effect on the plan for a GPU");
     }
     LLMRUN_ASSIGN(const ModelHeader header, find_header(model_, fetch_));
-    auto printed = print_gpu_estimate(header.file, context_.context, gpu_.request, json);
+    GpuRequest request = gpu_.request;
+    if (!gpu_.device.empty()) request.device = gpu_.device;
+    auto printed = print_gpu_estimate(header.file, context_.context, request, json);
     if (!printed) return header.explain(std::move(printed).error());
     return {};
   }

@@ -1,5 +1,7 @@
-// Options and output of the plan for a GPU.
+// Options and output of the plan for GPUs.
 #include "cli/estimate_gpu.h"
+
+#include <algorithm>
 
 #include "base/error.h"
 #include "base/units.h"
@@ -11,42 +13,93 @@
 namespace llmrun::cli {
 namespace {
 
-constexpr const char* kGpuOptions[] = {"gpu", "vram", "bandwidth", "gpu-layers"};
+constexpr const char* kGpuOptions[] = {"gpu", "vram", "bandwidth", "gpu-layers", "split-mode"};
 
+std::string card_text(const GpuCardEstimate& card) {
+  return fmt::format("{} ({})", card.name, format_bytes(card.memory_bytes));
+}
+
+// One card, or as many as share every layer.
 std::string verdict(const GpuEstimate& plan) {
-  const std::string card = fmt::format("{} ({})", plan.card, format_bytes(plan.memory_bytes));
-  if (!plan.fits) return fmt::format("{} layers do not fit on {}", plan.n_layers, card);
-  if (plan.whole) return fmt::format("all {} layers fit on {}", plan.n_layers_all, card);
-  return fmt::format("{} of {} layers fit on {}; {} stay in main memory", plan.n_layers,
-                     plan.n_layers_all, card, format_bytes(plan.host_bytes));
+  if (plan.cards.size() == 1) {
+    const std::string card = card_text(plan.cards[0]);
+    if (!plan.fits) return fmt::format("{} layers do not fit on {}", plan.n_layers, card);
+    if (plan.whole) return fmt::format("all {} layers fit on {}", plan.n_layers_all, card);
+    return fmt::format("{} of {} layers fit on {}; {} stay in main memory", plan.n_layers,
+                       plan.n_layers_all, card, format_bytes(plan.host_bytes));
+  }
+  for (size_t i = 0; i < plan.cards.size(); ++i) {
+    const GpuCardEstimate& card = plan.cards[i];
+    if (card.fits) continue;
+    return fmt::format("what card {} would have does not fit on {}", i + 1, card_text(card));
+  }
+  if (plan.n_exchanges > 0) {
+    return fmt::format("a share of all {} layers fits on each of {} cards", plan.n_layers_all,
+                       plan.cards.size());
+  }
+  std::string layers;
+  for (const GpuCardEstimate& card : plan.cards) {
+    layers += fmt::format("{}{}", layers.empty() ? "" : " + ", card.n_layers);
+  }
+  if (plan.whole) return fmt::format("all {} layers fit, {}", plan.n_layers_all, layers);
+  return fmt::format("{} of {} layers fit, {}; {} stay in main memory", plan.n_layers,
+                     plan.n_layers_all, layers, format_bytes(plan.host_bytes));
 }
 
 std::string speed(const GpuEstimate& plan) {
   if (plan.most_tokens_per_second <= 0) return "";
-  return fmt::format(
-      "At most {:.0f} tokens per second with a full context: bandwidth divided by the bytes that a "
-      "token reads.\n",
-      plan.most_tokens_per_second);
+  const std::string rate = fmt::format("At most {:.0f} tokens per second with a full context",
+                                       plan.most_tokens_per_second);
+  if (plan.n_exchanges > 0) {
+    return fmt::format(
+        "{}: the bytes that a token reads of the share that takes longest, divided by bandwidth, "
+        "and {} times that the cards exchange parts of sums, {} to each, taken as {:.1f} of {:.1f} "
+        "ms.\n",
+        rate, plan.n_exchanges, format_bytes(plan.exchange_bytes), plan.exchange_seconds * 1e3,
+        1e3 / plan.most_tokens_per_second);
+  }
+  return fmt::format("{}: {} divided by the bytes that a token reads{}.\n", rate,
+                     plan.cards.size() > 1 ? "each card's bandwidth" : "bandwidth",
+                     plan.cards.size() > 1 ? " there, one card after the other" : "");
 }
 
 Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
   Json out = {{"model", path.string()},
               {"device", "cuda"},
-              {"card", plan.card},
+              {"split_mode", plan.n_exchanges > 0 ? "tensor" : "layer"},
               {"context_tokens", plan.context_tokens},
+              {"cards", Json::array()},
               {"components", Json::array()}};
-  for (const MemoryItem& item : plan.items) {
-    out["components"].push_back(
-        {{"component", item.component}, {"bytes", item.bytes}, {"detail", item.detail}});
+  uint64_t total = 0, memory = 0;
+  for (size_t i = 0; i < plan.cards.size(); ++i) {
+    const GpuCardEstimate& card = plan.cards[i];
+    out["cards"].push_back({{"card", card.name},
+                            {"total_bytes", card.total_bytes},
+                            {"vram_bytes", card.memory_bytes},
+                            {"gpu_layers", card.n_layers},
+                            {"fits", card.fits}});
+    for (const MemoryItem& item : card.items) {
+      out["components"].push_back({{"card", i},
+                                   {"component", item.component},
+                                   {"bytes", item.bytes},
+                                   {"detail", item.detail}});
+    }
+    total += card.total_bytes;
+    memory += card.memory_bytes;
   }
-  out["total_bytes"] = plan.total_bytes;
-  out["vram_bytes"] = plan.memory_bytes;
+  out["total_bytes"] = total;
+  out["vram_bytes"] = memory;
   out["host_bytes"] = plan.host_bytes;
   out["gpu_layers"] = plan.n_layers;
   out["layers"] = plan.n_layers_all;
   out["whole"] = plan.whole;
   out["fits"] = plan.fits;
   out["host_only"] = plan.host_only;
+  if (plan.n_exchanges > 0) {
+    out["exchange"] = {{"times_per_token", plan.n_exchanges},
+                       {"bytes_per_token", plan.exchange_bytes},
+                       {"assumed_seconds_per_token", plan.exchange_seconds}};
+  }
   if (plan.most_tokens_per_second > 0) {
     out["most_tokens_per_second"] = plan.most_tokens_per_second;
   }
@@ -55,24 +108,59 @@ Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
 
 }  // namespace
 
-void GpuFlags::add_to(OptionTable& options) {
-  options.add_choice("device", 0, {"cpu", "cuda"}, "plan for main memory or for a GPU", &device);
-  options.add_text("gpu", 0, "CARD", "a card that need not be here: rtx4090, h100, …",
-                   &request.gpu);
-  options.add_text("vram", 0, "SIZE", "memory of the card: 24GiB", nullptr).set =
-      [this](std::string_view text) -> Result<void> {
-    LLMRUN_ASSIGN(request.memory_bytes, parse_bytes(text));
+void GpuFlags::add_list(OptionTable& options, const char* name, const char* value,
+                        const char* help, const SetKind& set) {
+  options.add_text(name, 0, value, help, nullptr).set =
+      [this, set, name](std::string_view text) -> Result<void> {
+    std::vector<std::string_view> values;
+    for (size_t from = 0; from <= text.size();) {
+      const size_t comma = std::min(text.find(',', from), text.size());
+      values.push_back(text.substr(from, comma - from));
+      from = comma + 1;
+    }
+    std::vector<GpuKind>& kinds = request.kinds;
+    if (kinds.size() > 1 && values.size() > 1 && kinds.size() != values.size()) {
+      return make_error(ErrorCode::kUsage, "--{} has {} values, and an option before it has {}",
+                        name, values.size(), kinds.size());
+    }
+    if (kinds.empty()) kinds.emplace_back();
+    if (kinds.size() < values.size()) kinds.resize(values.size(), GpuKind(kinds.front()));
+    for (size_t i = 0; i < kinds.size(); ++i) {
+      LLMRUN_TRY(set(values[values.size() == 1 ? 0 : i], kinds[i]));
+    }
     return {};
   };
-  options.add_text("bandwidth", 0, "GB/S", "bandwidth of the card's memory, for the speed", nullptr)
+}
+
+void GpuFlags::add_to(OptionTable& options) {
+  options.add_text("device", 0, "NAME",
+                   "plan for main memory (cpu), or for GPUs that are here: cuda, cuda:N, cuda:N,M",
+                   &device);
+  add_list(options, "gpu", "CARD[,CARD]", "cards that need not be here: rtx4090, h100, …",
+           [](std::string_view text, GpuKind& kind) -> Result<void> {
+             kind.gpu = text;
+             return {};
+           });
+  add_list(options, "vram", "SIZE[,SIZE]", "memory of each card: 24GiB",
+           [](std::string_view text, GpuKind& kind) -> Result<void> {
+             LLMRUN_ASSIGN(kind.memory_bytes, parse_bytes(text));
+             return {};
+           });
+  add_list(options, "bandwidth", "GB/S[,GB/S]", "bandwidth of each card's memory, for the speed",
+           [](std::string_view text, GpuKind& kind) -> Result<void> {
+             LLMRUN_ASSIGN(const double gigabytes, parse_number(text, "--bandwidth", {1.0, 1e6}));
+             kind.bytes_per_second = gigabytes * 1e9;
+             return {};
+           });
+  options.add_choice("split-mode", 0, {"layer", "tensor"},
+                     "how several cards divide the model, as 'llmrun run' has it (default: layer)",
+                     nullptr)
       .set = [this](std::string_view text) -> Result<void> {
-    LLMRUN_ASSIGN(const double gigabytes, parse_number(text, "--bandwidth", {1.0, 1e6}));
-    request.bytes_per_second = gigabytes * 1e9;
+    request.split_tensors = text == "tensor";
     return {};
   };
   options
-      .add_text("gpu-layers", 0, "N", "layers on the card, or auto (default: as many as fit)",
-                nullptr)
+      .add_text("gpu-layers", 0, "N", "layers on cards, or auto (default: as many as fit)", nullptr)
       .set = [this](std::string_view text) -> Result<void> {
     request.layers.reset();
     if (text == "auto") return {};
@@ -82,7 +170,12 @@ void GpuFlags::add_to(OptionTable& options) {
 }
 
 Result<bool> GpuFlags::wanted(const OptionTable& options) const {
-  bool any = false;
+  const bool on_cards = device.starts_with("cuda");
+  if (!device.empty() && device != "cpu" && !on_cards) {
+    return make_error(ErrorCode::kUsage,
+                      "--device is cpu, cuda, cuda:N or cuda:N,M for a plan, not '{}'", device);
+  }
+  bool any = on_cards;
   for (const char* name : kGpuOptions) {
     if (!options.given(name)) continue;
     any = true;
@@ -90,7 +183,7 @@ Result<bool> GpuFlags::wanted(const OptionTable& options) const {
       return make_error(ErrorCode::kUsage, "--{} has no effect with --device cpu", name);
     }
   }
-  return any || device == "cuda";
+  return any;
 }
 
 Result<void> print_gpu_estimate(const std::filesystem::path& path, const ContextOptions& context,
@@ -101,8 +194,14 @@ Result<void> print_gpu_estimate(const std::filesystem::path& path, const Context
     print_json_text(to_text(out, 2), to_text(out));
     return {};
   }
-  print("{}\n{}: {}\n{}", memory_table("on the card", plan, context.max_sequences),
-        path.filename().string(), verdict(plan), speed(plan));
+  const size_t n = plan.cards.size();
+  for (size_t i = 0; i < n; ++i) {
+    const std::string title =
+        n == 1 ? "on the card" : fmt::format("card {}: {}", i + 1, card_text(plan.cards[i]));
+    print("{}\n",
+          memory_table(title, plan.cards[i], plan.context_tokens, context.max_sequences));
+  }
+  print("{}: {}\n{}", path.filename().string(), verdict(plan), speed(plan));
   for (const std::string& what : plan.host_only) {
     print("Runs on the CPU (--strict-device refuses): {}\n", what);
   }

@@ -27,9 +27,10 @@ struct PlanRequest {
 
 Result<void> report_memory_plan(const PlanRequest& request);
 
-// The parts of a plan (a MemoryEstimate or a GpuEstimate) and their sum, as `estimate` prints them.
+// The parts of a plan (a MemoryEstimate or one of a card) and their sum, as `estimate` prints them.
 template <typename Plan>
-std::string memory_table(const std::string& title, const Plan& plan, int64_t max_sequences) {
+std::string memory_table(const std::string& title, const Plan& plan, int64_t context_tokens,
+                         int64_t max_sequences) {
   TextTable table;
   table.add_column(title);
   table.add_column("memory", Align::kRight);
@@ -39,7 +40,7 @@ std::string memory_table(const std::string& title, const Plan& plan, int64_t max
   }
   table.add_row({"total", format_bytes(plan.total_bytes),
                  fmt::format("{} bytes, {} tokens of context, {} at a time", plan.total_bytes,
-                             plan.context_tokens, max_sequences)});
+                             context_tokens, max_sequences)});
   return table.text();
 }
 

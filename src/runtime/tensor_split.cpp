@@ -238,4 +238,17 @@ Result<std::vector<ModelSpec>> split_tensors(const ModelSpec& spec, const gguf::
   return shares;
 }
 
+int64_t n_meetings(const ModelSpec& spec) {
+  int64_t n = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    for (const Mixer* mixer : {&layer.mixer, &layer.second_mixer}) {
+      if (!std::holds_alternative<NoMixer>(*mixer)) ++n;
+    }
+    for (const Ffn* ffn : {&layer.ffn, &layer.side_ffn}) {
+      if (!std::holds_alternative<NoFfn>(*ffn)) ++n;
+    }
+  }
+  return n;
+}
+
 }  // namespace llmrun::runtime

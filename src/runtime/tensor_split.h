@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "gguf/reader.h"
@@ -18,5 +19,7 @@ namespace llmrun::runtime {
 // has no such form, or a matrix with fewer heads or blocks of values than there are devices.
 Result<std::vector<ModelSpec>> split_tensors(const ModelSpec& spec, const gguf::File& file,
                                              size_t n);
+// How often the devices meet in one pass.
+int64_t n_meetings(const ModelSpec& spec);
 
 }  // namespace llmrun::runtime

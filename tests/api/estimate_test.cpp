@@ -1,5 +1,6 @@
 // The memory estimate against what a process really takes: a child process loads a model, fills
-// its context, and tells its memory before and after.
+// its context, and tells its memory before and after. And plans for several cards, none of which is
+// here.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +116,109 @@ TEST(EstimateAgainstMeasurement, TinyModel) {
   constexpr uint64_t kSlack = uint64_t{4} << 20;
   EXPECT_GT(measured.growth, measured.planned * 9 / 10);
   EXPECT_LT(measured.growth, measured.planned + kSlack);
+}
+
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+
+ContextOptions small_context() {
+  ContextOptions options;
+  options.context_tokens = 256;
+  options.batch_tokens = 32;
+  return options;
+}
+
+Result<GpuEstimate> plan_for(const char* model, std::vector<GpuKind> kinds, bool split_tensors,
+                             std::optional<int64_t> layers = {}) {
+  GpuRequest request;
+  request.kinds = std::move(kinds);
+  request.split_tensors = split_tensors;
+  request.layers = layers;
+  return estimate_gpu(tiny_path(model), small_context(), request);
+}
+
+uint64_t bytes_of(const GpuCardEstimate& card, const std::string& component) {
+  for (const MemoryItem& item : card.items) {
+    if (item.component == component) return item.bytes;
+  }
+  return 0;
+}
+
+void expect_sums(const GpuEstimate& plan) {
+  for (const GpuCardEstimate& card : plan.cards) {
+    uint64_t sum = 0;
+    for (const MemoryItem& item : card.items) sum += item.bytes;
+    EXPECT_EQ(card.total_bytes, sum);
+    EXPECT_EQ(card.fits, sum <= card.memory_bytes);
+  }
+}
+
+TEST(EstimateForCards, DividesLayersByMemory) {
+  const auto plan = must(plan_for("altered-gemma3-window",
+                                  {{"rtx4090", 0, 0}, {"", 8 * kGiB, 500e9}}, false));
+  ASSERT_EQ(plan.cards.size(), 2U);
+  expect_sums(plan);
+  EXPECT_EQ(plan.cards[0].name, "GeForce RTX 4090");
+  EXPECT_EQ(plan.cards[0].memory_bytes, 24 * kGiB);
+  EXPECT_EQ(plan.cards[1].memory_bytes, 8 * kGiB);
+  EXPECT_EQ(plan.cards[0].n_layers + plan.cards[1].n_layers, plan.n_layers_all);
+  EXPECT_GT(plan.cards[0].n_layers, plan.cards[1].n_layers);
+  EXPECT_GT(plan.cards[1].n_layers, 0);
+  EXPECT_TRUE(plan.whole && plan.fits);
+  EXPECT_EQ(plan.n_exchanges, 0);
+  EXPECT_GT(plan.most_tokens_per_second, 0);
+}
+
+TEST(EstimateForCards, SharesEveryLayer) {
+  const GpuKind card{"", 8 * kGiB, 1e6};  // so slow that the exchange is little
+  const auto whole = must(plan_for("llama-dense", {card}, false));
+  const auto plan = must(plan_for("llama-dense", {card, card}, true));
+  ASSERT_EQ(plan.cards.size(), 2U);
+  expect_sums(plan);
+  EXPECT_TRUE(plan.whole && plan.fits);
+  for (const GpuCardEstimate& share : plan.cards) {
+    EXPECT_EQ(share.n_layers, plan.n_layers_all);
+    EXPECT_LT(bytes_of(share, "weights"), bytes_of(whole.cards[0], "weights"));
+    EXPECT_EQ(2 * bytes_of(share, "KV cache"), bytes_of(whole.cards[0], "cache"));
+  }
+  EXPECT_GE(bytes_of(plan.cards[0], "weights") + bytes_of(plan.cards[1], "weights"),
+            bytes_of(whole.cards[0], "weights"));
+  // Of two halves, and of an exchange after each of two blocks of a layer.
+  EXPECT_EQ(plan.n_exchanges, 2 * plan.n_layers_all);
+  EXPECT_GT(plan.exchange_bytes, 0U);
+  const double without = 1 / plan.most_tokens_per_second - plan.exchange_seconds;
+  EXPECT_NEAR(without * whole.most_tokens_per_second, 0.5, 0.02);
+  // The card that takes longest counts; with one whose speed is not known there is none.
+  const auto uneven = must(plan_for("llama-dense", {{"", kGiB, 1e9}, card}, true));
+  EXPECT_NEAR(uneven.most_tokens_per_second, plan.most_tokens_per_second,
+              0.01 * plan.most_tokens_per_second);
+  EXPECT_EQ(must(plan_for("llama-dense", {{"", kGiB, 0}, card}, true)).most_tokens_per_second, 0);
+}
+
+TEST(EstimateForCards, TellsWhichCardIsTooSmall) {
+  const auto plan = must(plan_for("llama-dense", {{"", kGiB, 0}, {"", kGiB / 2, 0}}, true));
+  expect_sums(plan);
+  EXPECT_TRUE(plan.cards[0].fits);
+  EXPECT_FALSE(plan.cards[1].fits);
+  EXPECT_FALSE(plan.fits);
+}
+
+TEST(EstimateForCards, RefusesWhatCannotBe) {
+  const GpuKind card{"rtx4090", 0, 0};
+  const auto error_of = [](const Result<GpuEstimate>& plan) {
+    EXPECT_FALSE(plan);
+    return plan ? std::string() : plan.error().message;
+  };
+  const auto has = [](const std::string& text, const char* part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  has(error_of(plan_for("llama-dense", {card}, true)), "for several GPUs");
+  has(error_of(plan_for("llama-dense", {card, card}, true, 1)), "--gpu-layers has no effect");
+  has(error_of(plan_for("altered-mamba-norms", {card, card}, true)), "--split-mode layer");
+  has(error_of(plan_for("llama-dense", std::vector<GpuKind>(65, card), false)), "64 cards");
+  GpuRequest request;
+  request.device = "cuda:0,1";
+  request.kinds = {card, card, card};
+  has(error_of(estimate_gpu(tiny_path("llama-dense"), small_context(), request)), "2 cards");
 }
 
 }  // namespace

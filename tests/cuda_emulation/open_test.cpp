@@ -123,6 +123,37 @@ TEST_F(CudaOpen, SeveralGpusShareEveryLayer) {
   }
 }
 
+// Cards of this machine are planned for by their names, and no less than what is taken.
+TEST_F(CudaOpen, ThePlanOfSharesIsWhatIsTaken) {
+  path_.replace_filename("llama-dense.gguf");
+  GpuRequest request;
+  request.device = "cuda:0,1";
+  request.split_tensors = true;
+  const auto plan = estimate_gpu(path_, context(), request);
+  ASSERT_TRUE(plan) << plan.error().message;
+  ASSERT_EQ(plan->cards.size(), 2U);
+  EXPECT_EQ(plan->cards[1].name, "emulated device (cuda:1)");
+  const auto model = open("cuda:0,1", {}, false, true);
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(answer(*model).size(), 8U);
+  const auto session = model->new_session(context());
+  ASSERT_TRUE(session) << session.error().message;
+  for (int device = 0; device < 2; ++device) {
+    const GpuCardEstimate& card = plan->cards[static_cast<size_t>(device)];
+    EXPECT_EQ(card.memory_bytes, cuda_emulation::options().device_bytes);
+    uint64_t own = card.total_bytes;
+    for (const MemoryItem& item : card.items) {
+      if (item.component == "GPU context" || item.component == "alignment") own -= item.bytes;
+    }
+    const size_t taken = cuda_emulation::allocated_bytes(device);
+    EXPECT_GE(taken, own);
+    EXPECT_LE(taken, own + kMiB);
+  }
+  request.device = "cuda:0,2";
+  EXPECT_THAT(estimate_gpu(path_, context(), request).error().message,
+              HasSubstr("there is no device cuda:2"));
+}
+
 TEST_F(CudaOpen, SharingNeedsSeveralGpusWithRoom) {
   const auto message = [&](const char* device, std::optional<int64_t> layers = {}) {
     const auto model = open(device, layers, false, true);
@@ -246,12 +277,17 @@ TEST_F(CudaOpen, WhatAGpuCannotRunIsNamedAndRefusedIfAsked) {
     EXPECT_EQ(strict.error().code, ErrorCode::kUnsupported);
     EXPECT_THAT(strict.error().message, HasSubstr("2 of 2 layers cannot run on a GPU"));
     EXPECT_THAT(strict.error().message, HasSubstr("layer 0: attention with keys of 1024"));
-    GpuRequest card;
-    card.gpu = "rtx4090";
-    const auto planned = estimate_gpu(path_, context(), card);
+    GpuRequest request;
+    request.kinds = {{.gpu = "rtx4090"}};
+    const auto planned = estimate_gpu(path_, context(), request);
     ASSERT_TRUE(planned) << planned.error().message;
     EXPECT_EQ(planned->host_only.size(), 2U);
     EXPECT_EQ(planned->n_layers, 0);
+    request.kinds.resize(2, request.kinds[0]);
+    request.split_tensors = true;
+    const auto shared = estimate_gpu(path_, context(), request);
+    ASSERT_FALSE(shared);
+    EXPECT_THAT(shared.error().message, HasSubstr("2 of 2 layers cannot run on a GPU"));
   }
   std::filesystem::remove(path_);
 }

@@ -153,6 +153,28 @@ class Pipes(unittest.TestCase):
         run("estimate", MODEL, "--gpu", "h100", "--device", "cpu", check=2)
         run("estimate", "--params", "7B", "--gpu", "h100", check=2)
 
+    def test_plan_for_several_cards(self):
+        two = ("estimate", MODEL, "--gpu", "rtx4090,rtx4090")
+        for mode in ("layer", "tensor"):
+            plan = json.loads(run(*two, "--split-mode", mode, "--json").stdout)
+            self.assertEqual(plan["total_bytes"], sum(item["bytes"] for item in plan["components"]))
+            self.assertEqual(plan["total_bytes"], sum(card["total_bytes"] for card in plan["cards"]))
+            self.assertEqual({item["card"] for item in plan["components"]}, {0, 1})
+            self.assertTrue(plan["whole"] and plan["fits"])
+            self.assertEqual("exchange" in plan, mode == "tensor")
+        shared = run(*two, "--split-mode", "tensor").stdout
+        self.assertIn("on each of 2 cards", shared)
+        self.assertIn("exchange", shared)
+        small = run("estimate", MODEL, "--vram", "2GiB,64MiB", "--split-mode", "tensor").stdout
+        self.assertIn("card 2 would have does not fit", small)
+        # One value is for all cards; those that are named need not be here when their kind is told.
+        named = run("estimate", MODEL, "--device", "cuda:0,1", "--gpu", "rtx4090")
+        self.assertIn("card 2: GeForce RTX 4090", named.stdout)
+        run("estimate", MODEL, "--gpu", "h100", "--split-mode", "tensor", check=2)
+        run("estimate", MODEL, "--gpu", "h100,h100", "--vram", "1GiB,1GiB,1GiB", check=2)
+        run(*two, "--split-mode", "tensor", "--gpu-layers", "1", check=2)
+        run("estimate", MODEL, "--device", "metal", check=2)
+
     def test_rope_options_change_the_answers_and_the_summary(self):
         options = ("--rope-scaling", "yarn", "--rope-factor", "4", "--rope-original-context", "64")
         self.assertIn("yarn x4 from 64", run("show", MODEL, *options).stdout)
