@@ -33,9 +33,10 @@ Result<void> add_card(const GpuKind& kind, const std::string* device, Cards& car
   }
   if (card.memory_bytes == 0) {  // one that is here
     if (device == nullptr) {
-      return make_error(ErrorCode::kUsage,
-                        "--bandwidth is for more cards than are named; name them with --gpu, --vram "
-                        "or --device");
+      return make_error(
+          ErrorCode::kUsage,
+          "--bandwidth is for more cards than are named; name them with --gpu, --vram "
+          "or --device");
     }
     const auto found = kernels::find_gpu(*device);
     if (!found) {
@@ -89,8 +90,8 @@ void add_cards(const Cards& cards, const std::vector<runtime::DevicePlan>& plans
                GpuEstimate& result) {
   for (size_t i = 0; i < plans.size(); ++i) {
     const runtime::DevicePlan& plan = plans[i];
-    GpuCardEstimate card{
-        cards.names[i], {}, plan.total_bytes, plan.memory_bytes, plan.n_layers, plan.fits};
+    GpuCardEstimate card{cards.names[i], {},       plan.total_bytes, plan.memory_bytes,
+                         plan.n_layers,  plan.fits};
     for (const runtime::DevicePart& part : plan.parts) {
       card.items.push_back({part.component, part.bytes, part.detail});
     }

@@ -108,8 +108,8 @@ Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
 
 }  // namespace
 
-void GpuFlags::add_list(OptionTable& options, const char* name, const char* value,
-                        const char* help, const SetKind& set) {
+void GpuFlags::add_list(OptionTable& options, const char* name, const char* value, const char* help,
+                        const SetKind& set) {
   options.add_text(name, 0, value, help, nullptr).set =
       [this, set, name](std::string_view text) -> Result<void> {
     std::vector<std::string_view> values;
@@ -152,9 +152,10 @@ void GpuFlags::add_to(OptionTable& options) {
              kind.bytes_per_second = gigabytes * 1e9;
              return {};
            });
-  options.add_choice("split-mode", 0, {"layer", "tensor"},
-                     "how several cards divide the model, as 'llmrun run' has it (default: layer)",
-                     nullptr)
+  options
+      .add_choice("split-mode", 0, {"layer", "tensor"},
+                  "how several cards divide the model, as 'llmrun run' has it (default: layer)",
+                  nullptr)
       .set = [this](std::string_view text) -> Result<void> {
     request.split_tensors = text == "tensor";
     return {};
@@ -198,8 +199,7 @@ Result<void> print_gpu_estimate(const std::filesystem::path& path, const Context
   for (size_t i = 0; i < n; ++i) {
     const std::string title =
         n == 1 ? "on the card" : fmt::format("card {}: {}", i + 1, card_text(plan.cards[i]));
-    print("{}\n",
-          memory_table(title, plan.cards[i], plan.context_tokens, context.max_sequences));
+    print("{}\n", memory_table(title, plan.cards[i], plan.context_tokens, context.max_sequences));
   }
   print("{}: {}\n{}", path.filename().string(), verdict(plan), speed(plan));
   for (const std::string& what : plan.host_only) {

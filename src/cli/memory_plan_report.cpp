@@ -128,7 +128,8 @@ class Report {
             safe_for_terminal(subject_.name), download_text(),
             format_bytes_decimal(subject_.header->received()));
     }
-    print("{}\n{}: {} {}{}\n", memory_table("component", plan_, plan_.context_tokens, request_.context.max_sequences),
+    print("{}\n{}: {} {}{}\n",
+          memory_table("component", plan_, plan_.context_tokens, request_.context.max_sequences),
           safe_for_terminal(subject_.name), fits() ? "fits into" : "does not fit into",
           format_bytes(limit_), request_.fits ? "" : " that are free on this machine");
     if (request_.all_quants) print_choices(choices_, subject_.name);

@@ -153,8 +153,8 @@ void expect_sums(const GpuEstimate& plan) {
 }
 
 TEST(EstimateForCards, DividesLayersByMemory) {
-  const auto plan = must(plan_for("altered-gemma3-window",
-                                  {{"rtx4090", 0, 0}, {"", 8 * kGiB, 500e9}}, false));
+  const auto plan =
+      must(plan_for("altered-gemma3-window", {{"rtx4090", 0, 0}, {"", 8 * kGiB, 500e9}}, false));
   ASSERT_EQ(plan.cards.size(), 2U);
   expect_sums(plan);
   EXPECT_EQ(plan.cards[0].name, "GeForce RTX 4090");
@@ -182,11 +182,12 @@ TEST(EstimateForCards, SharesEveryLayer) {
   }
   EXPECT_GE(bytes_of(plan.cards[0], "weights") + bytes_of(plan.cards[1], "weights"),
             bytes_of(whole.cards[0], "weights"));
-  // Of two halves, and of an exchange after each of two blocks of a layer.
+  // Of about a half, and of an exchange after each of two blocks of a layer.
   EXPECT_EQ(plan.n_exchanges, 2 * plan.n_layers_all);
   EXPECT_GT(plan.exchange_bytes, 0U);
+  // (The feed-forward has three blocks of columns, of which one card has two.)
   const double without = 1 / plan.most_tokens_per_second - plan.exchange_seconds;
-  EXPECT_NEAR(without * whole.most_tokens_per_second, 0.5, 0.02);
+  EXPECT_NEAR(without * whole.most_tokens_per_second, 0.55, 0.05);
   // The card that takes longest counts; with one whose speed is not known there is none.
   const auto uneven = must(plan_for("llama-dense", {{"", kGiB, 1e9}, card}, true));
   EXPECT_NEAR(uneven.most_tokens_per_second, plan.most_tokens_per_second,
