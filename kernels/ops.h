@@ -227,6 +227,16 @@ struct MixRowsParams {
   Rows y;
 };
 
+// A dense feed-forward: the products of x, the activation that joins them, and the product of what
+// it gives. `activation` reads what `inner` writes, and `down` what the activation writes; all
+// three are for the backend's use, and what stands in them afterwards is not defined.
+struct FeedForwardParams {
+  ConstRows x;
+  std::span<const MatmulOutput> inner;  // gate, or gate and up: the rows of the activation
+  GatedActivationParams activation;
+  MatmulOutput down;
+};
+
 // ---- attention ---------------------------------------------------------------------------------
 
 // The cache keeps the keys and values of kPageTokens tokens of one layer per page, a tile for each
@@ -384,6 +394,12 @@ class Ops {
   virtual void norm(const NormParams& params) = 0;
   virtual void rope(const RopeParams& params) = 0;
   virtual void gated_activation(const GatedActivationParams& params) = 0;
+  // The bits of the three ops one after the other, whichever way a backend computes it.
+  virtual void feed_forward(const FeedForwardParams& params) {
+    matmul({.x = params.x, .outputs = params.inner});
+    gated_activation(params.activation);
+    matmul({.x = params.activation.y, .outputs = {&params.down, 1}});
+  }
   virtual void add(const AddParams& params) = 0;
   virtual void multiply(const MultiplyParams& params) = 0;
   virtual void scale(const ScaleParams& params) = 0;

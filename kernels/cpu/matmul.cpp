@@ -66,29 +66,43 @@ int64_t CpuOps::rows_per_task(int64_t n_rows, int64_t n_tokens) const {
   return std::clamp(ceil_div(rows, lanes) * lanes, lanes, most);
 }
 
+size_t CpuOps::tiles_bytes(int64_t n_tokens, int64_t n_in) const {
+  return static_cast<size_t>(ceil_div(n_tokens, table_.matmul->tile_tokens)) * tile_bytes(n_in);
+}
+
+// `work` in multiply-adds of all tasks.
+template <typename Fn>
+void CpuOps::for_tasks(int64_t work, int64_t n_tasks, Fn&& compute) {
+  if (work <= kInlineWork) {
+    for (int64_t task = 0; task < n_tasks; ++task) compute(task, 0);
+  } else {
+    pool_.parallel_for_neighbours(n_tasks, compute);
+  }
+}
+
 uint8_t* CpuOps::product_scratch() {
   return scratch_.get(static_cast<size_t>(pool_.n_threads()) * table_.matmul->product_scratch);
 }
 
-// Quantises values [begin, end) of tile `tile` of n_rows rows, which are `width` long.
+// Quantises n_values of each row of tile `tile` of n_rows rows.
 template <typename RowAt>
-void CpuOps::quantize_tile(ActivationGroup group, const RowAt& row_at, int64_t n_rows,
-                           int64_t width, int64_t tile, int64_t begin, int64_t end,
-                           uint8_t* tiles) const {
+void CpuOps::quantize_tile(ActivationGroup group, const RowAt& row_at, int64_t n_rows, int64_t tile,
+                           int64_t n_values, uint8_t* to) const {
   constexpr int64_t kMaxTile = 16;
   const int64_t first = tile * table_.matmul->tile_tokens;
   const int64_t n = std::min<int64_t>(table_.matmul->tile_tokens, n_rows - first);
   const float* rows[kMaxTile];
-  for (int64_t t = 0; t < n; ++t) rows[t] = row_at(first + t) + begin;
-  uint8_t* out = tiles + static_cast<size_t>(tile) * tile_bytes(width) + tile_bytes(begin);
-  table_.matmul->quantize_tile[group](rows, n, end - begin, out);
+  for (int64_t t = 0; t < n; ++t) rows[t] = row_at(first + t);
+  table_.matmul->quantize_tile[group](rows, n, n_values, to);
 }
 
+// The tiles lie `tile_stride` bytes apart.
 template <typename RowAt>
 void CpuOps::quantize_rows(ActivationGroup group, const RowAt& row_at, int64_t n_rows,
-                           int64_t width, uint8_t* tiles) const {
+                           int64_t n_values, size_t tile_stride, uint8_t* to) const {
   for (int64_t tile = 0; tile < ceil_div(n_rows, table_.matmul->tile_tokens); ++tile) {
-    quantize_tile(group, row_at, n_rows, width, tile, 0, width, tiles);
+    quantize_tile(group, row_at, n_rows, tile, n_values,
+                  to + static_cast<size_t>(tile) * tile_stride);
   }
 }
 
@@ -99,12 +113,14 @@ uint8_t* CpuOps::quantize_on_all(ActivationGroup group, const ConstRows& x) {
   const int64_t n_parts = std::clamp<int64_t>(
       std::min(x.n * x.width / kWorthATask, int64_t{pool_.n_threads()}) / n_tiles, 1, x.width / 32);
   const int64_t part = ceil_div(x.width / 32, n_parts) * 32;
-  uint8_t* tiles = activations_.get(static_cast<size_t>(n_tiles) * tile_bytes(x.width));
-  const auto row_at = [&x](int64_t row) { return x.data + row * x.stride; };
+  uint8_t* tiles = activations_.get(tiles_bytes(x.n, x.width));
   pool_.parallel_for(n_tiles * n_parts, [&](int64_t task) {
+    const int64_t tile = task / n_parts;
     const int64_t begin = std::min(task % n_parts * part, x.width);
-    quantize_tile(group, row_at, x.n, x.width, task / n_parts, begin,
-                  std::min(begin + part, x.width), tiles);
+    quantize_tile(
+        group, [&](int64_t row) { return x.data + row * x.stride + begin; }, x.n, tile,
+        std::min(part, x.width - begin),
+        tiles + static_cast<size_t>(tile) * tile_bytes(x.width) + tile_bytes(begin));
   });
   return tiles;
 }
@@ -134,29 +150,110 @@ void CpuOps::multiply(const ConstRows& x, std::span<const MatmulOutput> outputs,
         task -= output_tasks;
         continue;
       }
-      Product product = product_of(output.weight, 0);
-      product.n_tokens = x.n;
-      product.activations = tiles;
-      product.x = x.data;
-      product.x_stride = x.stride;
-      product.y = output.y;
-      product.y_stride = output.y_stride;
-      product.bias = output.bias;
-      product.scale = output.scale;
-      product.accumulate = output.accumulate;
       const int64_t begin = task * step;
-      kernel_of(*table_.matmul, output.weight)
-          .run(product, begin, std::min(begin + step, output.weight.n_out),
-               scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
+      multiply_rows(x, output, tiles, begin, std::min(begin + step, output.weight.n_out),
+                    scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
       return;
     }
   };
-  if (n_rows * x.width * x.n <= kInlineWork) {
-    for (int64_t task = 0; task < n_tasks; ++task) compute(task, 0);
-  } else {
-    pool_.parallel_for_neighbours(n_tasks, compute);
+  for_tasks(n_rows * x.width * x.n, n_tasks, compute);
+}
+
+void CpuOps::multiply_rows(const ConstRows& x, const MatmulOutput& output, const uint8_t* tiles,
+                           int64_t begin, int64_t end, uint8_t* scratch) const {
+  Product product = product_of(output.weight, 0);
+  product.n_tokens = x.n;
+  product.activations = tiles;
+  product.x = x.data;
+  product.x_stride = x.stride;
+  product.y = output.y;
+  product.y_stride = output.y_stride;
+  product.bias = output.bias;
+  product.scale = output.scale;
+  product.accumulate = output.accumulate;
+  kernel_of(*table_.matmul, output.weight).run(product, begin, end, scratch);
+}
+
+// ---- feed-forward ------------------------------------------------------------------------------
+
+// The activation goes from one product to the next in tiles of int8 alone: a task computes some of
+// its columns for kColumnTokens tokens at a time, in memory that stays in the cache.
+constexpr int64_t kColumnTokens = 256;
+
+int64_t CpuOps::column_floats() const {
+  return 2 * kColumnTokens * std::max<int64_t>(table_.matmul->task_rows, 32);
+}
+
+size_t CpuOps::feed_forward_bytes(int64_t n_tokens, int64_t n_ff) const {
+  const auto n_floats = static_cast<size_t>(pool_.n_threads() * column_floats());
+  return tiles_bytes(n_tokens, n_ff) + n_floats * sizeof(float);
+}
+
+void CpuOps::feed_forward(const FeedForwardParams& params) {
+  const ConstRows& x = params.x;
+  const MatmulKernels& kernels = *table_.matmul;
+  const ProductKernel& first = kernel_of(kernels, params.inner.front().weight);
+  const bool is_split =
+      std::any_of(params.inner.begin(), params.inner.end(), [&](const MatmulOutput& output) {
+        const ProductKernel& kernel = kernel_of(kernels, output.weight);
+        return kernel.is_float != first.is_float || kernel.activations != first.activations;
+      });
+  // Few tokens wait for memory, which brings one matrix after the other faster than parts of two.
+  const bool are_few = x.n < kernels.tile_tokens;
+  if (are_few || is_split || observer_ != nullptr ||
+      kernel_of(kernels, params.down.weight).is_float) {
+    Ops::feed_forward(params);
+    return;
+  }
+  const int64_t n_ff = params.down.weight.n_in;
+  const uint8_t* tiles = first.is_float ? nullptr : quantize_on_all(first.activations, x);
+  uint8_t* hidden = feed_forward_.get(feed_forward_bytes(x.n, n_ff));
+  auto* columns = reinterpret_cast<float*>(hidden + tiles_bytes(x.n, n_ff));
+  uint8_t* scratch = product_scratch();
+  // Whole groups of what shares a scale.
+  const int64_t rows = rows_per_task(static_cast<int64_t>(params.inner.size()) * n_ff, x.n);
+  const int64_t step = ceil_div(rows, 32) * 32;
+  for_tasks(n_ff * x.width * x.n, ceil_div(n_ff, step), [&](int64_t task, int thread) {
+    activate_columns(params, tiles, task * step, std::min((task + 1) * step, n_ff), hidden,
+                     columns + thread * column_floats(),
+                     scratch + static_cast<size_t>(thread) * kernels.product_scratch);
+  });
+  multiply(params.activation.y, {&params.down, 1}, hidden);
+}
+
+void CpuOps::activate_columns(const FeedForwardParams& params, const uint8_t* x, int64_t begin,
+                              int64_t end, uint8_t* hidden, float* columns,
+                              uint8_t* scratch) const {
+  const int64_t n_ff = params.down.weight.n_in;
+  const int64_t width = end - begin;
+  const ActivationGroup group = kernel_of(*table_.matmul, params.down.weight).activations;
+  for (int64_t token = 0; token < params.x.n; token += kColumnTokens) {
+    const int64_t tile = token / table_.matmul->tile_tokens;
+    const ConstRows rows(params.x.data + token * params.x.stride,
+                         std::min(kColumnTokens, params.x.n - token), params.x.width,
+                         params.x.stride);
+    const uint8_t* tiles =
+        x == nullptr ? nullptr : x + static_cast<size_t>(tile) * tile_bytes(rows.width);
+    GatedActivationParams activation = params.activation;
+    ConstRows* const read[] = {&activation.gate, &activation.up};
+    for (size_t i = 0; i < params.inner.size(); ++i) {
+      MatmulOutput part = params.inner[i];
+      part.weight.data = part.weight.row(0, begin);
+      if (part.bias != nullptr) part.bias += begin;
+      part.y = columns + static_cast<int64_t>(i) * rows.n * width;
+      part.y_stride = width;
+      multiply_rows(rows, part, tiles, 0, width, scratch);
+      *read[i] = {part.y, rows.n, width, width};
+    }
+    activation.y = {columns, rows.n, width, width};
+    table_.rows->gated_activation(activation, {0, rows.n, 0, width});
+    quantize_rows(
+        group, [&](int64_t t) { return columns + t * width; }, rows.n, width, tile_bytes(n_ff),
+        hidden + static_cast<size_t>(tile) * tile_bytes(n_ff) + tile_bytes(begin));
   }
 }
+
+// ---- experts -----------------------------------------------------------------------------------
 
 // Pairs in the order of their experts: a counting sort.
 CpuOps::ExpertPairs CpuOps::sort_pairs(const ExpertMatmulParams& params) {
@@ -200,7 +297,7 @@ void CpuOps::expert_matmul(const ExpertMatmulParams& params) {
             const int32_t* x_rows = pairs.x_rows + pairs.first[e];
             quantize_rows(
                 group, [&](int64_t i) { return params.x.data + x_rows[i] * params.x.stride; },
-                pairs.first[e + 1] - pairs.first[e], params.x.width,
+                pairs.first[e + 1] - pairs.first[e], params.x.width, bytes,
                 tiles + static_cast<size_t>(pairs.first_tile[e]) * bytes);
           });
         }
@@ -268,7 +365,7 @@ void CpuOps::head_matmul(const HeadMatmulParams& params) {
     if (!kernel.is_float) {
       quantize_rows(
           kernel.activations, [&](int64_t row) { return x + row * params.x.stride; }, params.x.n,
-          weight.n_in, own);
+          weight.n_in, tile_bytes(weight.n_in), own);
     }
     Product product = product_of(weight, head);
     product.n_tokens = params.x.n;

@@ -50,8 +50,8 @@ void for_rows(ThreadPool& pool, int64_t n, int64_t width, const Fn& fn) {
 }  // namespace
 
 size_t CpuOps::workspace_bytes(int64_t max_tokens, int64_t max_width) const {
-  const auto n_tiles = static_cast<size_t>(ceil_div(max_tokens, table_.matmul->tile_tokens));
-  return n_tiles * tile_bytes(max_width + 31) + thread_scratch_bytes() + partials_bytes(max_width);
+  return tiles_bytes(max_tokens, max_width + 31) + feed_forward_bytes(max_tokens, max_width + 31) +
+         thread_scratch_bytes() + partials_bytes(max_width);
 }
 
 size_t CpuOps::thread_scratch_bytes() const {
@@ -61,8 +61,8 @@ size_t CpuOps::thread_scratch_bytes() const {
 }
 
 Result<void> CpuOps::reserve(int64_t max_tokens, int64_t max_width) {
-  const auto n_tiles = static_cast<size_t>(ceil_div(max_tokens, table_.matmul->tile_tokens));
-  LLMRUN_TRY(activations_.reserve(n_tiles * tile_bytes(max_width + 31)));
+  LLMRUN_TRY(activations_.reserve(tiles_bytes(max_tokens, max_width + 31)));
+  LLMRUN_TRY(feed_forward_.reserve(feed_forward_bytes(max_tokens, max_width + 31)));
   LLMRUN_TRY(partials_.reserve(partials_bytes(max_width)));
   return scratch_.reserve(thread_scratch_bytes());
 }

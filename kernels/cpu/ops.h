@@ -41,6 +41,7 @@ class CpuOps final : public Ops {
   void norm(const NormParams& params) override;
   void rope(const RopeParams& params) override;
   void gated_activation(const GatedActivationParams& params) override;
+  void feed_forward(const FeedForwardParams& params) override;
   void add(const AddParams& params) override;
   void multiply(const MultiplyParams& params) override;
   void scale(const ScaleParams& params) override;
@@ -56,17 +57,23 @@ class CpuOps final : public Ops {
 
  private:
   [[nodiscard]] size_t tile_bytes(int64_t n_in) const;
+  [[nodiscard]] size_t tiles_bytes(int64_t n_tokens, int64_t n_in) const;  // of all their tiles
   // Rows per task of a product with n_tokens and n_rows outputs in all.
   [[nodiscard]] int64_t rows_per_task(int64_t n_rows, int64_t n_tokens) const;
   template <typename RowAt>
-  void quantize_tile(ActivationGroup group, const RowAt& row_at, int64_t n_rows, int64_t width,
-                     int64_t tile, int64_t begin, int64_t end, uint8_t* tiles) const;
+  void quantize_tile(ActivationGroup group, const RowAt& row_at, int64_t n_rows, int64_t tile,
+                     int64_t n_values, uint8_t* to) const;
   template <typename RowAt>
-  void quantize_rows(ActivationGroup group, const RowAt& row_at, int64_t n_rows, int64_t width,
-                     uint8_t* tiles) const;
+  void quantize_rows(ActivationGroup group, const RowAt& row_at, int64_t n_rows, int64_t n_values,
+                     size_t tile_stride, uint8_t* to) const;
   uint8_t* quantize_on_all(ActivationGroup group, const ConstRows& x);
+  template <typename Fn>
+  void for_tasks(int64_t work, int64_t n_tasks, Fn&& compute);
   // The products of one matmul or expert_matmul; `tiles` are the quantised x, null for float types.
   void multiply(const ConstRows& x, std::span<const MatmulOutput> outputs, const uint8_t* tiles);
+  // Rows [begin, end) of one of them.
+  void multiply_rows(const ConstRows& x, const MatmulOutput& output, const uint8_t* tiles,
+                     int64_t begin, int64_t end, uint8_t* scratch) const;
   struct ExpertPairs {
     int64_t n_experts, n_pairs;
     const int32_t* first;       // [n_experts + 1]: where the pairs of an expert begin in x_rows
@@ -76,6 +83,12 @@ class CpuOps final : public Ops {
   ExpertPairs sort_pairs(const ExpertMatmulParams& params);
   void multiply_experts(const ConstRows& x, const ExpertPairs& pairs,
                         std::span<const ExpertMatmulOutput> outputs, const uint8_t* tiles);
+  // Columns [begin, end) of a feed-forward's activation, quantised to `hidden`, which the last
+  // product reads. `x` are the quantised rows of the input.
+  void activate_columns(const FeedForwardParams& params, const uint8_t* x, int64_t begin,
+                        int64_t end, uint8_t* hidden, float* columns, uint8_t* scratch) const;
+  [[nodiscard]] int64_t column_floats() const;  // that this needs of columns
+  [[nodiscard]] size_t feed_forward_bytes(int64_t n_tokens, int64_t n_ff) const;
   uint8_t* product_scratch();
   [[nodiscard]] size_t attention_scratch(int64_t k_dim, int64_t v_dim) const;  // per thread
   [[nodiscard]] size_t thread_scratch_bytes() const;                           // all threads
@@ -89,6 +102,7 @@ class CpuOps final : public Ops {
   MatmulObserver* observer_;                   // null: none
   Workspace activations_;                      // tiles of quantised rows
   Workspace scratch_;                          // of products and attention, per thread
+  Workspace feed_forward_;                     // its quantised activation, and columns per thread
   Workspace partials_;                         // of attention whose keys are divided among threads
   Workspace indices_;                          // rows of expert products, grouped
   std::vector<AttentionWork> attention_work_;  // of each sequence

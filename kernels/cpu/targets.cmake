@@ -41,8 +41,12 @@ endfunction()
 llmrun_cpu_target(plain FLAGS -O2 -Wno-psabi)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   llmrun_cpu_target(avx2 FLAGS -O3 -mavx2 -mfma -mf16c NEEDS avx2 fma f16c)
-  llmrun_cpu_target(avxvnni LIKE avx2 FLAGS -O3 -mavx2 -mfma -mf16c -mavxvnni
-                    NEEDS avx_vnni avx2 fma f16c)
+  # The products of a target take minutes under sanitizers. Those of avxvnni are the source of
+  # vnni256, those of amx are in the test that has its instructions in software.
+  if(NOT LLMRUN_SANITIZE)
+    llmrun_cpu_target(avxvnni LIKE avx2 FLAGS -O3 -mavx2 -mfma -mf16c -mavxvnni
+                      NEEDS avx_vnni avx2 fma f16c)
+  endif()
   # The same source for CPUs that have the instruction as part of AVX-512; never the best of them.
   llmrun_cpu_target(vnni256 LIKE avx2
                     FLAGS -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni
@@ -53,8 +57,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
       ${quiet})
   set(avx512_needs avx512f avx512bw avx512vl avx512dq avx512_vnni avx2 fma f16c)
   llmrun_cpu_target(avx512 FLAGS ${avx512_flags} NEEDS ${avx512_needs})
-  llmrun_cpu_target(amx LIKE avx512 FLAGS ${avx512_flags} -mamx-tile -mamx-int8 -mamx-bf16
-                    NEEDS amx_tile amx_int8 amx_bf16 ${avx512_needs})
+  if(NOT LLMRUN_SANITIZE)
+    llmrun_cpu_target(amx LIKE avx512 FLAGS ${avx512_flags} -mamx-tile -mamx-int8 -mamx-bf16
+                      NEEDS amx_tile amx_int8 amx_bf16 ${avx512_needs})
+  endif()
   # For the test that compiles the products of amx with its instructions in software.
   set_property(GLOBAL PROPERTY LLMRUN_AVX512_FLAGS "${avx512_flags}")
 endif()

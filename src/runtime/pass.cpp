@@ -7,18 +7,20 @@
 
 namespace llmrun::runtime {
 
-void project(Pass& pass, ConstRows x, std::initializer_list<Product> products) {
+kernels::MatmulOutput output_of(const Pass& pass, const Product& product) {
+  const Linear& linear = product.linear;
+  return {.weight = pass.weights.matrix(linear.weight),
+          .bias = pass.weights.vector(linear.bias),
+          .scale = pass.weights.vector(linear.scale),
+          .y = product.y.data,
+          .y_stride = product.y.stride,
+          .accumulate = product.add};
+}
+
+void project(Pass& pass, ConstRows x, std::span<const Product> products) {
   std::array<kernels::MatmulOutput, 4> outputs;
   size_t n = 0;
-  for (const Product& product : products) {
-    const Linear& linear = product.linear;
-    outputs[n++] = {.weight = pass.weights.matrix(linear.weight),
-                    .bias = pass.weights.vector(linear.bias),
-                    .scale = pass.weights.vector(linear.scale),
-                    .y = product.y.data,
-                    .y_stride = product.y.stride,
-                    .accumulate = product.add};
-  }
+  for (const Product& product : products) outputs[n++] = output_of(pass, product);
   pass.ops.matmul({.x = x, .outputs = {outputs.data(), n}});
   if (!pass.weights.adapters().any()) return;
   for (const Product& product : products) {

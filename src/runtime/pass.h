@@ -96,8 +96,13 @@ struct Product {
   Rows y;
   bool add = false;
 };
+// The product as ops take it, without what adapters add.
+kernels::MatmulOutput output_of(const Pass& pass, const Product& product);
 // y = linear(x), or y += linear(x), for up to four linears that read the same x.
-void project(Pass& pass, ConstRows x, std::initializer_list<Product> products);
+void project(Pass& pass, ConstRows x, std::span<const Product> products);
+inline void project(Pass& pass, ConstRows x, std::initializer_list<Product> products) {
+  project(pass, x, std::span(products.begin(), products.size()));
+}
 // What adapters add to a product that was computed: y += …
 void add_low_rank(Pass& pass, const TensorDecl& weight, ConstRows x, Rows y);
 // To rows looked up in a table, which were multiplied by `scale`.

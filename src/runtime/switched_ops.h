@@ -19,6 +19,7 @@ class SwitchedOps final : public kernels::Ops {
   void gated_activation(const kernels::GatedActivationParams& p) override {
     to_->gated_activation(p);
   }
+  void feed_forward(const kernels::FeedForwardParams& p) override { to_->feed_forward(p); }
   void add(const kernels::AddParams& p) override { to_->add(p); }
   void multiply(const kernels::MultiplyParams& p) override { to_->multiply(p); }
   void scale(const kernels::ScaleParams& p) override { to_->scale(p); }
