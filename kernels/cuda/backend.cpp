@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+#include <optional>
 #include <type_traits>
 
 #include "base/error.h"
@@ -20,8 +22,12 @@ size_t weight_bytes(const Weight& weight) {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(int index, Device device, cudaStream_t stream)
-      : device_(std::move(device)), stream_(stream), queue_(stream, index), ops_(queue_) {}
+  CudaBackend(int index, Device device, cudaStream_t stream, int capability,
+              std::optional<ProductForm> form)
+      : device_(std::move(device)),
+        stream_(stream),
+        queue_(stream, index),
+        ops_(queue_, capability, form) {}
   ~CudaBackend() override { cudaStreamSynchronize(stream_.get()); }
   CudaBackend(const CudaBackend&) = delete;
   CudaBackend& operator=(const CudaBackend&) = delete;
@@ -66,11 +72,11 @@ class CudaBackend final : public Backend {
   }
 
   [[nodiscard]] size_t workspace_bytes(int64_t max_tokens, int64_t max_width) const override {
-    return cuda::workspace_bytes(max_tokens, max_width);
+    return ops_.workspace_bytes(max_tokens, max_width);
   }
   Result<void> reserve(int64_t max_tokens, int64_t max_width) override {
     queue_.use_device();
-    return ops_.reserve(scratch_bytes(max_tokens, max_width));
+    return ops_.reserve(max_tokens, max_width);
   }
   Ops& ops() override { return ops_; }
   [[nodiscard]] size_t find_best_bytes(int64_t n, int64_t width) const override {
@@ -112,6 +118,26 @@ class CudaBackend final : public Backend {
   std::vector<std::unique_ptr<DeviceMemory>> more_weights_;
   CudaOps ops_;
 };
+
+// What LLMRUN_CUDA_PRODUCTS says, with which tests and measurements choose the kernel of prompts.
+Result<std::optional<ProductForm>> named_form(int capability) {
+  const char* const variable =
+      std::getenv("LLMRUN_CUDA_PRODUCTS");  // NOLINT(concurrency-mt-unsafe)
+  const std::string_view name = variable == nullptr ? "" : variable;
+  if (name.empty()) return std::nullopt;
+  if (name == "mma") return ProductForm::kMma;
+  if (name != "wgmma") {
+    return make_error(ErrorCode::kUsage, "LLMRUN_CUDA_PRODUCTS is \"{}\"; it can be mma or wgmma",
+                      name);
+  }
+#ifdef LLMRUN_CUDA_WARP_GROUPS
+  if (capability == 90) return ProductForm::kWarpGroups;
+#endif
+  return make_error(ErrorCode::kUnsupported,
+                    "LLMRUN_CUDA_PRODUCTS=wgmma needs a GPU of compute capability 9.0 and a build "
+                    "for 90a; this one is of {}.{}",
+                    capability / 10, capability % 10);
+}
 
 // The driver's answer in words that say what to do.
 tl::unexpected<Error> no_device(cudaError_t error) {
@@ -176,11 +202,16 @@ Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOpti
     return make_error(ErrorCode::kUnsupported,
                       "importances are gathered on the CPU only; use --device cpu");
   }
-  cudaError_t error = cudaSetDevice(device);
+  cudaDeviceProp properties{};
+  cudaError_t error = cudaGetDeviceProperties(&properties, device);
+  if (error != cudaSuccess) return tl::unexpected(make_cuda_error(error, "asking for the device"));
+  const int capability = 10 * properties.major + properties.minor;
+  LLMRUN_ASSIGN(const std::optional<ProductForm> form, named_form(capability));
+  error = cudaSetDevice(device);
   cudaStream_t stream = nullptr;
   if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   if (error != cudaSuccess) return tl::unexpected(make_cuda_error(error, "opening the device"));
-  auto backend = std::make_unique<CudaBackend>(device, found, stream);
+  auto backend = std::make_unique<CudaBackend>(device, found, stream, capability, form);
   LLMRUN_TRY(backend->open());
   return backend;
 }

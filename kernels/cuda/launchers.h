@@ -33,6 +33,15 @@ struct QuantizeParams {
 };
 cudaError_t launch_quantize(const QuantizeParams& params, Queue& queue);
 
+// The same rows in the pieces of product_forms.h: packed_bytes(n, width) at `out`.
+struct PackParams {
+  QuantizedRows rows;
+  int64_t n = 0;
+  int64_t width = 0;
+  std::byte* out = nullptr;
+};
+cudaError_t launch_pack(const PackParams& params, Queue& queue);
+
 // The rows of one matrix of a stack: entries [first, first + count) of the lists of rows.
 struct ProductJob {
   int32_t matrix = 0;
@@ -42,8 +51,9 @@ struct ProductJob {
 // y[y_row(i), o] = scale * sum_k w[matrix, o, k] * x[x_row(i), k] + bias[o] (+ y) for all jobs.
 struct ProductParams {
   Weight weight;
-  QuantizedRows rows;        // for block types
-  const float* x = nullptr;  // for float types
+  QuantizedRows rows;                 // for block types
+  const std::byte* packed = nullptr;  // the same rows, packed: they are multiplied by warp groups
+  const float* x = nullptr;           // for float types
   int64_t x_stride = 0;
   int64_t x_matrix_stride = 0;       // added to x per matrix (heads side by side)
   int64_t n_inner = 1;               // quantised rows per row of x: row x_row * n_inner + matrix

@@ -144,19 +144,36 @@ void CudaOps::launch_all(std::span<ProductParams> products, std::string_view wha
   }
 }
 
+ProductForm CudaOps::form_of(const MatmulParams& params) const {
+  if (params.x.n <= kDecodeRows) return ProductForm::kMma;
+  if (form_) return *form_;
+  int64_t n_out = 0;
+  for (const MatmulOutput& output : params.outputs) n_out += output.weight.n_out;
+  return product_form(capability_, params.x.n, n_out);
+}
+
 void CudaOps::matmul(const MatmulParams& params) {
   const ConstRows& x = params.x;
   if (x.n == 0) return;
   QuantizedRows rows;
+  std::byte* packed = nullptr;
   const bool any_blocks = std::any_of(params.outputs.begin(), params.outputs.end(),
                                       [](const auto& output) { return !is_float(output.weight); });
-  if (any_blocks && beside_.quantized.q != nullptr && same_rows(beside_.rows, x)) {
+  const size_t bytes = quantized_bytes(x.n, x.width);
+  const size_t more =
+      any_blocks && form_of(params) == ProductForm::kWarpGroups ? packed_bytes(x.n, x.width) : 0;
+  if (any_blocks && beside_.quantized.q != nullptr && same_rows(beside_.rows, x) &&
+      bytes + more <= scratch_.size()) {
     rows = beside_.quantized;
   } else if (any_blocks) {
     quantizes_ = true;
-    std::byte* const to = scratch(quantized_bytes(x.n, x.width), "scratch of products");
+    std::byte* const to = scratch(bytes + more, "scratch of products");
     if (to == nullptr) return;
     rows = quantize(x, 1, 0, x.width, to);
+  }
+  if (more > 0) {
+    packed = reinterpret_cast<std::byte*>(rows.q) + bytes;
+    check(launch_pack({rows, x.n, x.width, packed}, queue_), "packing");
   }
   std::vector<ProductParams> products;
   products.reserve(params.outputs.size());
@@ -164,6 +181,7 @@ void CudaOps::matmul(const MatmulParams& params) {
     ProductParams& p = products.emplace_back();
     p.weight = output.weight;
     p.rows = rows;
+    p.packed = is_float(output.weight) ? nullptr : packed;
     p.x = x.data;
     p.x_stride = x.stride;
     p.job.count = static_cast<int32_t>(x.n);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "kernels/cuda/launchers.h"
@@ -15,9 +16,17 @@ namespace llmrun::kernels::cuda {
 
 class CudaOps final : public Ops {
  public:
-  explicit CudaOps(Queue& queue) : queue_(queue) {}
+  // The capability of the card (90: 9.0), and the form of products whatever the table says.
+  CudaOps(Queue& queue, int capability, std::optional<ProductForm> form)
+      : queue_(queue), capability_(capability), form_(form) {}
 
-  Result<void> reserve(size_t scratch_bytes) { return scratch_.reserve(scratch_bytes); }
+  [[nodiscard]] size_t workspace_bytes(int64_t max_tokens, int64_t max_width) const {
+    return cuda::workspace_bytes(max_tokens, max_width) + more_scratch(max_tokens, max_width);
+  }
+  Result<void> reserve(int64_t max_tokens, int64_t max_width) {
+    return scratch_.reserve(scratch_bytes(max_tokens, max_width) +
+                            more_scratch(max_tokens, max_width));
+  }
   void check(cudaError_t error, std::string_view what);
   // Waits for all that was queued. The first error since the last call.
   Result<void> finish();
@@ -48,6 +57,11 @@ class CudaOps final : public Ops {
  private:
   // Null (and an error is remembered) when there is no memory.
   std::byte* scratch(size_t bytes, std::string_view what);
+  // For a form that the table would not have taken.
+  [[nodiscard]] size_t more_scratch(int64_t max_tokens, int64_t max_width) const {
+    return form_ == ProductForm::kWarpGroups ? packed_bytes(max_tokens, max_width + 31) : 0;
+  }
+  [[nodiscard]] ProductForm form_of(const MatmulParams& params) const;
   // Rows that the last op wrote, and their quantised form, which it left in the scratch.
   struct Beside {
     ConstRows rows;
@@ -71,6 +85,8 @@ class CudaOps final : public Ops {
   void attend(std::span<const AttentionParams> sequences, bool split);
 
   Queue& queue_;
+  int capability_;
+  std::optional<ProductForm> form_;
   DeviceScratch scratch_;
   Beside beside_;
   std::array<ProductParams, 2> pair_;  // of the last op, in one launch

@@ -5,12 +5,14 @@
 //   decode        few rows: packed weights are read once, dp4a (F32: fma)
 //   decode_gated  the same, of two products and the activation that reads them
 //   tile_blocks   many rows: weights unpacked to shared memory once per 32 rows, mma.sync
+//   tile_warpgroups  the same where it is said to be faster (product_forms.h), with wgmma
 //   tile_floats   the same for F32, with fma
 // F16 and BF16: products_half.cuh.
 #pragma once
 
 #include "kernels/cuda/decode.cuh"
 #include "kernels/cuda/tile.cuh"
+#include "kernels/cuda/tile_warpgroup.cuh"
 
 namespace llmrun::kernels::cuda {
 namespace {  // NOLINT(google-build-namespaces): see device.cuh
@@ -70,6 +72,12 @@ cudaError_t launch_type(const ProductSet& set, Queue& queue) {
   if (n_rows <= kDecodeRows) {
     return launch_set(set, kDecodeOutputs, 1, kDecodeWarps * 32, shared_bytes<float>(kDecodeTerms),
                       queue, decode<Policy>);
+  }
+  if constexpr (!Policy::kIsFloat) {
+    if (set.products[0].packed != nullptr) {
+      return launch_set(set, kGroupOutputs, blocks_for(n_rows, kPackRows), kWarpGroupThreads,
+                        WarpGroupTile::bytes(), queue, tile_warpgroups<Policy>);
+    }
   }
   const unsigned rows_of_blocks = blocks_for(n_rows, kTileRows);
   if constexpr (Policy::kIsFloat) {

@@ -6,15 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cuda/product_forms.h"
+
 namespace llmrun::kernels::cuda {
 
 inline constexpr size_t kAlignment = 256;  // of everything on the device
 constexpr size_t aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
-
-// Products of more rows are the work of tiles.
-inline constexpr int kDecodeRows = 8;
 
 // Few queries are spread over the card by segments of the context, whose results are merged in
 // order. With kMaxSplitRows tokens at a time, so many rounds are made that no more than
@@ -52,7 +51,8 @@ constexpr size_t scratch_bytes(int64_t max_tokens, int64_t max_width) {
   const int64_t floats = attention_scratch_floats(max_tokens, heads, 16);
   const int64_t width = (max_width + 31) / 32 * 32;
   const int64_t few = std::min<int64_t>(max_tokens, kDecodeRows);
-  return std::max({quantized_bytes(max_tokens, width) + pairs_bytes(max_tokens),
+  const size_t packed = kAnyWarpGroups ? packed_bytes(max_tokens, width) : 0;
+  return std::max({quantized_bytes(max_tokens, width) + std::max(pairs_bytes(max_tokens), packed),
                    2 * quantized_bytes(few, width),  // what a gated pair reads, and what it writes
                    quantized_bytes(std::min(max_tokens, kMaxSplitRows), width) +
                        static_cast<size_t>(floats) * sizeof(float)});

@@ -74,6 +74,11 @@ class Runner {
   void record(const std::string& message);
   [[noreturn]] void stop();
   std::byte* shared_array(size_t offset, size_t bytes);
+  void wait_for_notice(const char* name, const Location& where);
+  void notify();
+  std::byte* shared_byte(size_t offset);
+  size_t shared_offset(const void* p);
+  [[nodiscard]] uint64_t block_number() const { return n_blocks_; }
   [[nodiscard]] unsigned lane() const { return current_->number % kWarp; }
   void thread_main();
 
@@ -100,6 +105,8 @@ class Runner {
   std::vector<unsigned> ready_;
   std::vector<unsigned> at_barrier_;
   Location barrier_;
+  std::vector<unsigned> for_notice_;
+  uint64_t n_blocks_ = 0;
   Fiber main_;
   Thread* current_ = nullptr;
   const std::function<void()>* kernel_ = nullptr;
@@ -273,6 +280,32 @@ std::byte* Runner::shared_array(size_t offset, size_t bytes) {
   return start;
 }
 
+void Runner::wait_for_notice(const char* name, const Location& where) {
+  for_notice_.push_back(current_->number);
+  wait(name, where);
+}
+void Runner::notify() {
+  for (const unsigned thread : for_notice_) wake(thread);
+  for_notice_.clear();
+}
+
+std::byte* Runner::shared_byte(size_t offset) {
+  if (offset >= shared_bytes_) {
+    record("byte " + std::to_string(offset) + " is beyond the " + std::to_string(shared_bytes_) +
+           " bytes of shared memory of the launch");
+    stop();
+  }
+  return shared_.get() + offset;
+}
+size_t Runner::shared_offset(const void* p) {
+  const auto* const at = static_cast<const std::byte*>(p);
+  if (at < shared_.get() || at >= shared_.get() + shared_bytes_) {
+    record("an address that is not of shared memory");
+    stop();
+  }
+  return static_cast<size_t>(at - shared_.get());
+}
+
 void Runner::check_gaps() {
   for (const Gap& gap : gaps_) {
     const std::byte* const start = shared_.get() + gap.offset;
@@ -321,6 +354,8 @@ void Runner::run_block() {
   std::memset(shared_.get(), 0xff, shared_bytes_);
   ready_.clear();
   at_barrier_.clear();
+  for_notice_.clear();
+  ++n_blocks_;
   error_.clear();
   n_alive_ = n_threads_;
   for (Warp& warp : warps_) {
@@ -408,5 +443,13 @@ void fail(const char* message) {
 std::byte* shared_array(size_t offset, size_t bytes) {
   return runner().shared_array(offset, bytes);
 }
+
+void wait_for_notice(const char* name, const Location& where) {
+  runner().wait_for_notice(name, where);
+}
+void notify() { runner().notify(); }
+std::byte* shared_byte(size_t offset) { return runner().shared_byte(offset); }
+size_t shared_offset(const void* p) { return runner().shared_offset(p); }
+uint64_t block_number() { return runner().block_number(); }
 
 }  // namespace cuda_emulation

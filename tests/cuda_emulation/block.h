@@ -60,4 +60,14 @@ void meet(unsigned mask, const char* name, const Location& where, void* frame, F
 inline constexpr size_t kGapBytes = 64;
 std::byte* shared_array(size_t offset, size_t bytes);
 
+// ---- called by what else is emulated (async.cpp) -----------------------------------------------
+
+// The thread goes on some time after the next notify(), and looks again whether what it waits for
+// has come.
+void wait_for_notice(const char* name, const Location& where);
+void notify();
+std::byte* shared_byte(size_t offset);
+size_t shared_offset(const void* p);  // a fault when p lies elsewhere
+uint64_t block_number();              // among all blocks so far
+
 }  // namespace cuda_emulation

@@ -46,6 +46,9 @@ function(llmrun_add_cuda target directory)
   # Without contraction, as everywhere: fma is explicit, so all kernels round alike.
   target_compile_options(${target}_cuda PRIVATE -fmad=false --expt-relaxed-constexpr
                          -Xcompiler=-fno-omit-frame-pointer)
+  if(CMAKE_CUDA_ARCHITECTURES MATCHES "90a")
+    target_compile_definitions(${target} PRIVATE LLMRUN_CUDA_WARP_GROUPS)
+  endif()
   target_sources(${target} PRIVATE ${directory}/backend.cpp ${directory}/memory.cpp
                  ${directory}/ops.cpp ${directory}/queue.cpp ${directory}/weight_upload.cpp
                  $<TARGET_OBJECTS:${target}_cuda>)
