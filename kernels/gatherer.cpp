@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "kernels/cuda/backend.h"
+
 namespace llmrun::kernels {
 namespace {
 
@@ -16,19 +18,24 @@ void copy(Ops& ops, const Rows& from, const Rows& to) {
 
 }  // namespace
 
-Gatherer::Gatherer(std::span<Backend* const> ranks, float* memory, int64_t most_floats)
+HostGatherer::HostGatherer(std::span<Backend* const> ranks, float* memory, int64_t most_floats)
     : memory_(memory), most_floats_(most_floats), barrier_(static_cast<ptrdiff_t>(ranks.size())) {
   for (Backend* const backend : ranks) ranks_.push_back({backend, 0, {}});
 }
 
-Rows Gatherer::place(size_t turn, size_t rank, const Rows& part) const {
+const std::string& HostGatherer::name() const {
+  static const std::string kName = "main memory";
+  return kName;
+}
+
+Rows HostGatherer::place(size_t turn, size_t rank, const Rows& part) const {
   const size_t index = turn % kTurns * ranks_.size() + rank;
   return {memory_ + static_cast<int64_t>(index) * most_floats_, part.n, part.width, part.width};
 }
 
 // After an error a device goes on, because the others wait for it: its ops are safe, and the pass
 // fails as a whole.
-void Gatherer::gather(size_t rank, const Rows& parts) {
+void HostGatherer::gather(size_t rank, const Rows& parts) {
   Rank& own = ranks_[rank];
   const int64_t n = parts.n / static_cast<int64_t>(ranks_.size());
   const auto part_of = [&](size_t other) {
@@ -47,10 +54,14 @@ void Gatherer::gather(size_t rank, const Rows& parts) {
   }
 }
 
-Result<void> Gatherer::finish(size_t rank) {
+Result<void> HostGatherer::finish(size_t rank) {
   Result<void> done = ranks_[rank].backend->finish();
   Result<void> status = std::exchange(ranks_[rank].status, {});
   return status ? done : status;
+}
+
+Result<std::unique_ptr<Gatherer>> make_gpu_gatherer(std::span<Backend* const> ranks) {
+  return cuda::make_nccl_gatherer(ranks);
 }
 
 }  // namespace llmrun::kernels

@@ -147,7 +147,7 @@ struct GpuEstimate {
   bool fits = false;                  // on every card
   double most_tokens_per_second = 0;  // as bandwidth allows with a full context; 0: not known
   // Of one token, what cards that share every layer tell each other: how often, the bytes that each
-  // receives, and how long that is taken to last.
+  // receives, and how long that is taken to last (through NCCL).
   int64_t n_exchanges = 0;
   uint64_t exchange_bytes = 0;
   double exchange_seconds = 0;

@@ -2,10 +2,16 @@
 // without a driver, both say so.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "kernels/backend.h"
+
+namespace llmrun::kernels {
+class Gatherer;
+}
 
 namespace llmrun::kernels::cuda {
 
@@ -23,5 +29,8 @@ Result<Device> find_device(int index);
 Result<uint64_t> free_bytes(int device);
 
 Result<std::unique_ptr<Backend>> make_cuda_backend(int device, const BackendOptions& options);
+
+// For such backends, which must outlive it; see gatherer.h.
+Result<std::unique_ptr<Gatherer>> make_nccl_gatherer(std::span<Backend* const> ranks);
 
 }  // namespace llmrun::kernels::cuda

@@ -1,6 +1,7 @@
 // Stands for the CUDA backend in a build without it.
 #include "base/error.h"
 #include "kernels/cuda/backend.h"
+#include "kernels/gatherer.h"
 
 namespace llmrun::kernels::cuda {
 
@@ -15,6 +16,10 @@ Result<uint64_t> free_bytes(int /*device*/) { return tl::unexpected(list_devices
 
 Result<std::unique_ptr<Backend>> make_cuda_backend(int /*device*/,
                                                    const BackendOptions& /*options*/) {
+  return tl::unexpected(list_devices().error());
+}
+
+Result<std::unique_ptr<Gatherer>> make_nccl_gatherer(std::span<Backend* const> /*ranks*/) {
   return tl::unexpected(list_devices().error());
 }
 

@@ -56,7 +56,7 @@ void DeviceMemory::write(size_t to, const void* from, size_t bytes) {
   if (bytes == 0) return;
   queue_->flush();
   cudaMemcpyAsync(data() + to, from, bytes, cudaMemcpyDefault, queue_->stream());
-  cudaStreamSynchronize(queue_->stream());
+  queue_->wait();
 }
 
 Result<void> DeviceScratch::reserve(size_t bytes) {
@@ -67,7 +67,7 @@ Result<void> DeviceScratch::reserve(size_t bytes) {
 std::byte* DeviceScratch::get(size_t bytes, Queue& queue) {
   if (bytes > memory_.size()) {
     queue.flush();
-    cudaStreamSynchronize(queue.stream());  // kernels may still use what is about to be freed
+    queue.wait();  // kernels may still use what is about to be freed
     if (!memory_.allocate(bytes, false)) return nullptr;
   }
   return memory_.data();

@@ -28,6 +28,11 @@ class CudaOps final : public Ops {
                             more_scratch(max_tokens, max_width));
   }
   void check(cudaError_t error, std::string_view what);
+  // An op that is none of the contract's.
+  void add_launch(const Launch& launch, const void* params, std::string_view what) {
+    check(queue_.add(launch, params), what);
+  }
+  [[nodiscard]] Queue& queue() { return queue_; }
   // Waits for all that was queued. The first error since the last call.
   Result<void> finish();
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <thread>
+#include <utility>
 
 #include "base/fast_hash.h"
 #include "kernels/cuda/sizes.h"
@@ -28,8 +30,11 @@ cudaError_t for_each_launch(std::span<const std::byte> image, const Fn& fn) {
 
 }  // namespace
 
-Queue::~Queue() {
+Queue::~Queue() { forget_graphs(); }
+
+void Queue::forget_graphs() {
   for (const Graph& graph : graphs_) cudaGraphExecDestroy(graph.exec);
+  graphs_.clear();
 }
 
 void Queue::use_device() const { cudaSetDevice(device_); }
@@ -58,7 +63,7 @@ const void* Queue::put_bytes(const void* data, size_t bytes) {
     // What was put is read before its places are filled again.
     const cudaError_t error = flush();
     if (error != cudaSuccess) put_error_ = error;
-    cudaStreamSynchronize(stream_);
+    wait();
     upload_.clear();
   }
   const void* const to = upload_.put(data, bytes);
@@ -95,12 +100,22 @@ cudaError_t Queue::end_step() {
   holding_ = false;
   repeats_ = true;
   ++n_steps_;
-  const cudaError_t waiting = cudaStreamSynchronize(stream_);
+  const cudaError_t waiting = wait();
   upload_.clear();
   const cudaError_t putting = put_error_;
   put_error_ = cudaSuccess;
   if (putting != cudaSuccess) return putting;
   return error != cudaSuccess ? error : waiting;
+}
+
+cudaError_t Queue::wait() {
+  while (watch_) {
+    const cudaError_t state = cudaStreamQuery(stream_);
+    if (state != cudaErrorNotReady) break;
+    watch_();
+    std::this_thread::yield();
+  }
+  return cudaStreamSynchronize(stream_);
 }
 
 // ---- graphs ------------------------------------------------------------------------------------

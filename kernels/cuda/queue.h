@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "kernels/cuda/memory.h"
@@ -34,6 +35,7 @@ class Queue {
 
   Result<void> open() { return upload_.open(); }
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
+  [[nodiscard]] int device() const { return device_; }
   // Makes the stream's device the current one of this thread, which others may have changed: what
   // is allocated or sent needs it.
   void use_device() const;
@@ -56,6 +58,11 @@ class Queue {
   cudaError_t flush();
   // Sends the step and waits for all that was queued.
   cudaError_t end_step();
+  // Waits for what was sent. Meanwhile `watch` is called again and again, when there is one: other
+  // devices may have to do something first, which somebody has to look after.
+  cudaError_t wait();
+  void watch(std::function<void()> watch) { watch_ = std::move(watch); }
+  void forget_graphs();
 
  private:
   struct Graph {
@@ -74,6 +81,7 @@ class Queue {
 
   cudaStream_t stream_;
   int device_;
+  std::function<void()> watch_;
   Upload upload_;
   cudaError_t put_error_ = cudaSuccess;
   bool holding_ = false;

@@ -65,6 +65,16 @@ Result<runtime::ModelNeed> need_of(const gguf::File& file, const runtime::ModelS
   return model_need(file, model->spec(), plan);
 }
 
+// What is free on the cards, whose contexts are there already.
+Result<std::vector<runtime::DeviceRequest>> requests_of(const std::vector<std::string>& names) {
+  std::vector<runtime::DeviceRequest> requests;
+  for (const std::string& name : names) {
+    LLMRUN_ASSIGN(const uint64_t free, kernels::free_gpu_bytes(name));
+    requests.push_back({free + runtime::device_context_bytes(), 0.0, 0.0, std::nullopt});
+  }
+  return requests;
+}
+
 Result<void> check_fits(const runtime::DivisionPlan& plan, const runtime::ModelNeed& need,
                         const std::vector<runtime::DeviceRequest>& cards,
                         const std::vector<std::string>& names) {
@@ -82,23 +92,50 @@ Result<void> check_fits(const runtime::DivisionPlan& plan, const runtime::ModelN
   return {};
 }
 
-// That every card has room for its share.
+// That every card has room for its share beside what is taken of it already.
 Result<void> check_shares(const gguf::File& file, const runtime::ModelSpec& spec,
-                          const LoadOptions& options,
-                          const std::vector<runtime::DeviceRequest>& cards,
-                          const std::vector<std::string>& names) {
-  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, options.context, cards));
+                          const LoadOptions& options, const Devices& devices,
+                          std::vector<runtime::DeviceRequest> cards) {
+  const ExchangeWay way = devices.gatherer ? ExchangeWay::kNccl : ExchangeWay::kMainMemory;
+  uint64_t taken = runtime::device_context_bytes();
+  if (devices.gatherer) {  // and NCCL's own
+    taken += kNcclBytes;
+    for (runtime::DeviceRequest& card : cards) card.memory_bytes += kNcclBytes;
+  }
+  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, options.context, cards, way));
   for (size_t i = 0; i < plan.cards.size(); ++i) {
     if (plan.cards[i].fits) continue;
-    const uint64_t context = runtime::device_context_bytes();
     return make_error(ErrorCode::kOutOfMemory,
                       "the share of {} needs {} and {} are free; divide the layers instead, of "
                       "which the CPU takes some (--split-mode layer), or ask for a smaller context "
                       "(--ctx) or an 8-bit cache (--kv-type int8)",
-                      names[i], format_bytes(plan.cards[i].total_bytes - context),
-                      format_bytes(plan.cards[i].memory_bytes - context));
+                      devices.placement.names[i], format_bytes(plan.cards[i].total_bytes - taken),
+                      format_bytes(plan.cards[i].memory_bytes - taken));
   }
   return {};
+}
+
+// Each has a share of every layer.
+Result<Devices> share_devices(const gguf::File& file, const runtime::ModelSpec& spec,
+                              const LoadOptions& options,
+                              std::vector<std::unique_ptr<kernels::Backend>> cards,
+                              const std::vector<std::string>& names) {
+  Devices devices;
+  devices.backends = std::move(cards);
+  devices.placement.names = names;
+  devices.placement.tensors = true;
+  for (const auto& card : devices.backends) devices.placement.devices.push_back(card.get());
+  auto gatherer = kernels::make_gpu_gatherer(devices.placement.devices);
+  const std::string way =
+      gatherer ? (*gatherer)->name() : fmt::format("main memory ({})", gatherer.error().message);
+  if (gatherer) devices.gatherer = std::move(*gatherer);
+  devices.placement.gatherer = devices.gatherer.get();
+  LLMRUN_ASSIGN(auto requests, requests_of(names));
+  LLMRUN_TRY(check_shares(file, spec, options, devices, std::move(requests)));
+  devices.must_tell = true;
+  devices.reason = fmt::format("a share of every layer on each of {}; parts of sums go through {}",
+                               fmt::join(names, ", "), way);
+  return devices;
 }
 
 std::string division_text(const runtime::DivisionPlan& plan, const std::vector<std::string>& names,
@@ -182,28 +219,13 @@ Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& s
   LLMRUN_ASSIGN(const auto missing, missing_forms(spec, options.strict_device));
   const std::vector<std::string> names = kernels::devices_of(choice);
   std::vector<std::unique_ptr<kernels::Backend>> cards;
-  std::vector<runtime::DeviceRequest> requests;
   for (const std::string& name : names) {
     LLMRUN_ASSIGN(auto card,
                   kernels::make_backend(name, {options.threads, options.cpu_target, observer}));
     cards.push_back(std::move(card));
-    LLMRUN_ASSIGN(const uint64_t free, kernels::free_gpu_bytes(name));
-    // The context is there already.
-    requests.push_back({free + runtime::device_context_bytes(), 0.0, 0.0, std::nullopt});
   }
-  if (options.split_tensors) {
-    LLMRUN_TRY(check_shares(file, spec, options, requests, names));
-    for (auto& card : cards) devices.placement.devices.push_back(card.get());
-    devices.backends = std::move(cards);
-    devices.placement.names = names;
-    devices.placement.tensors = true;
-    devices.must_tell = true;
-    devices.reason = fmt::format(
-        "a share of every layer on each of {}; parts of sums go through "
-        "main memory",
-        fmt::join(names, ", "));
-    return devices;
-  }
+  if (options.split_tensors) return share_devices(file, spec, options, std::move(cards), names);
+  LLMRUN_ASSIGN(const auto requests, requests_of(names));
   LLMRUN_ASSIGN(const runtime::ModelNeed need, need_of(file, spec, options.context));
   const auto plan = runtime::plan_division(need, requests, options.gpu_layers);
   LLMRUN_TRY(check_fits(plan, need, requests, names));

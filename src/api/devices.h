@@ -15,7 +15,8 @@ namespace llmrun {
 
 struct Devices {
   std::vector<std::unique_ptr<kernels::Backend>> backends;
-  runtime::Placement placement;  // of these
+  std::unique_ptr<kernels::Gatherer> gatherer;  // of those, or null
+  runtime::Placement placement;                 // of these
   // Why "auto" took them, and what of a model for a GPU is on the CPU; empty: as the user said.
   std::string reason;
   bool must_tell = false;  // the reason is one that everybody should hear: it is about speed

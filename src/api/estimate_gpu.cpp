@@ -121,7 +121,8 @@ Result<void> add_division(const gguf::File& file, const runtime::ModelSpec& spec
 // A share of every layer on each.
 Result<void> add_shares(const gguf::File& file, const runtime::ModelSpec& spec,
                         const ContextOptions& context, const Cards& cards, GpuEstimate& result) {
-  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, context, cards.requests));
+  LLMRUN_ASSIGN(const SharedPlan plan,
+                plan_shares(file, spec, context, cards.requests, ExchangeWay::kNccl));
   add_cards(cards, plan.cards, result);
   result.n_layers = result.n_layers_all;
   result.whole = true;

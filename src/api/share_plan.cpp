@@ -20,9 +20,12 @@
 namespace llmrun {
 namespace {
 
-// Of one meeting: every card sends what it has queued, waits, and takes what the others left in
-// main memory. Assumptions, which cards have yet to confirm; the bus is PCIe 4.0 with 16 lanes.
-constexpr double kMeetingSeconds = 40e-6;
+// Of one meeting. Through NCCL small parts take some 6 us between cards that NVLink joins and 30 to
+// 50 where the bus does; through main memory every card sends what it has queued, waits, and takes
+// what the others left there. Assumptions, which cards have yet to confirm; the bus is PCIe 4.0
+// with 16 lanes.
+constexpr double kNcclSeconds = 20e-6;
+constexpr double kMainMemorySeconds = 40e-6;
 constexpr double kBusBytesPerSecond = 25e9;
 
 void add_part(runtime::DevicePlan& plan, std::string component, uint64_t bytes,
@@ -73,12 +76,13 @@ uint64_t bytes_on(const runtime::MemoryPlan& memory, size_t device, std::string_
 // The cards work at the same time, so the one that reads longest counts.
 Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
                        const runtime::MemoryPlan& memory,
-                       std::span<const runtime::DeviceRequest> cards, SharedPlan& plan) {
+                       std::span<const runtime::DeviceRequest> cards, double meeting_seconds,
+                       SharedPlan& plan) {
   const auto others = static_cast<uint64_t>(cards.size() - 1);
   plan.n_meetings = runtime::n_meetings(spec);
   plan.exchange_bytes = static_cast<uint64_t>(plan.n_meetings) * others *
                         static_cast<uint64_t>(spec.d_model) * sizeof(float);
-  plan.exchange_seconds = static_cast<double>(plan.n_meetings) * kMeetingSeconds +
+  plan.exchange_seconds = static_cast<double>(plan.n_meetings) * meeting_seconds +
                           static_cast<double>(plan.exchange_bytes) / kBusBytesPerSecond;
   LLMRUN_ASSIGN(const auto shares, runtime::split_tensors(spec, file, cards.size()));
   double longest = 0.0;
@@ -96,7 +100,7 @@ Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
 
 Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec& spec,
                                const ContextOptions& context,
-                               std::span<const runtime::DeviceRequest> cards) {
+                               std::span<const runtime::DeviceRequest> cards, ExchangeWay way) {
   if (const auto missing = runtime::missing_device_forms(spec); !missing.empty()) {
     return make_error(ErrorCode::kUnsupported,
                       "{} of {} layers cannot run on a GPU: {}; with --split-mode layer the CPU "
@@ -134,9 +138,13 @@ Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec&
     }
     add_part(plan, "workspace", kernels::cuda::workspace_bytes(memory.max_rows, memory.max_width),
              "scratch of the kernels, and the ring for uploads");
+    if (way == ExchangeWay::kNccl) {
+      add_part(plan, "NCCL", kNcclBytes, "what it takes to exchange parts of sums");
+    }
     plan.fits = plan.total_bytes <= plan.memory_bytes;
   }
-  LLMRUN_TRY(add_speed(file, spec, memory, cards, result));
+  const double seconds = way == ExchangeWay::kNccl ? kNcclSeconds : kMainMemorySeconds;
+  LLMRUN_TRY(add_speed(file, spec, memory, cards, seconds, result));
   return result;
 }
 

@@ -13,6 +13,11 @@
 
 namespace llmrun {
 
+// How the cards exchange their parts.
+enum class ExchangeWay : uint8_t { kNccl, kMainMemory };
+// What NCCL takes of each card for itself: an assumption on the safe side.
+inline constexpr uint64_t kNcclBytes = uint64_t{400} << 20;
+
 struct SharedPlan {
   std::vector<runtime::DevicePlan> cards;
   // Of one token: how often the cards meet, the bytes that each receives from the others, and how
@@ -27,6 +32,6 @@ struct SharedPlan {
 // read or copied. kUnsupported names what of the model cannot be shared or has no form on a GPU.
 Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec& spec,
                                const ContextOptions& context,
-                               std::span<const runtime::DeviceRequest> cards);
+                               std::span<const runtime::DeviceRequest> cards, ExchangeWay way);
 
 }  // namespace llmrun

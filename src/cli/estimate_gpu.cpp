@@ -54,7 +54,7 @@ std::string speed(const GpuEstimate& plan) {
     return fmt::format(
         "{}: the bytes that a token reads of the share that takes longest, divided by bandwidth, "
         "and {} times that the cards exchange parts of sums, {} to each, taken as {:.1f} of {:.1f} "
-        "ms.\n",
+        "ms (NCCL; through main memory about twice as long).\n",
         rate, plan.n_exchanges, format_bytes(plan.exchange_bytes), plan.exchange_seconds * 1e3,
         1e3 / plan.most_tokens_per_second);
   }

@@ -49,8 +49,12 @@ class ContextImpl final : public Context {
     }
     if (model_.shared()) {
       share_threads_.emplace(n_devices);
-      gatherer_.emplace(model_.placement.devices, reinterpret_cast<float*>(memory_.meeting->data()),
-                        options_.batch_tokens * model_.spec.d_model);
+      gatherer_ = model_.placement.gatherer;
+      if (gatherer_ == nullptr) {
+        gatherer_ = &host_gatherer_.emplace(model_.placement.devices,
+                                            reinterpret_cast<float*>(memory_.meeting->data()),
+                                            options_.batch_tokens * model_.spec.d_model);
+      }
     } else if (n_devices > 1) {
       std::vector<TurnPart> parts;
       for (size_t i = 0; i < frequencies_.size(); ++i) {
@@ -119,7 +123,8 @@ class ContextImpl final : public Context {
   std::optional<DeviceTurns> turns_;                    // with more than one
   // Of devices that share the layers: a thread each, and where they meet.
   std::optional<LockstepThreads> share_threads_;
-  std::optional<kernels::Gatherer> gatherer_;
+  std::optional<kernels::HostGatherer> host_gatherer_;
+  kernels::Gatherer* gatherer_ = nullptr;
   std::vector<PassChunk> chunks_;
 };
 
@@ -299,7 +304,7 @@ Result<void> ContextImpl::run(const Batch& batch, std::span<const EmbedInput> te
 }
 
 Result<void> ContextImpl::finish(size_t share) {
-  if (gatherer_) return gatherer_->finish(share);
+  if (gatherer_ != nullptr) return gatherer_->finish(share);
   return turns_ ? turns_->end() : model_.placement.devices[0]->finish();
 }
 
@@ -338,7 +343,7 @@ Result<void> ContextImpl::run_share(size_t share, const Batch& batch,
             .turns = turns_ ? &*turns_ : nullptr,
             .share = share,
             .n_shares = model_.shares.size(),
-            .gatherer = gatherer_ ? &*gatherer_ : nullptr,
+            .gatherer = gatherer_,
             .k_type = options_.k_type,
             .v_type = options_.v_type,
             .n_tokens = n_tokens,

@@ -268,8 +268,8 @@ Result<ContextPlan> plan_context(const LoadedModel& model, const ContextOptions&
   LLMRUN_TRY(plan_pages(model, plan));
   LLMRUN_TRY(plan_state(model.spec, placement, plan));
   for (size_t share = 0; share < model.shares.size(); ++share) measure_pass(model, share, plan);
-  if (model.shared()) {
-    plan.gather_bytes = kernels::Gatherer::bytes_for(
+  if (model.shared() && placement.gatherer == nullptr) {
+    plan.gather_bytes = kernels::HostGatherer::bytes_for(
         model.shares.size(), plan.options.batch_tokens * model.spec.d_model);
   }
   measure_products(model.spec, plan);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "kernels/gatherer.h"
 
 namespace llmrun::runtime {
 
@@ -19,6 +20,8 @@ struct Placement {
   std::vector<std::string> names = {};  // of the devices, for people; empty: the backends' own
   // Every device has a share of every layer instead: some of its heads and columns.
   bool tensors = false;
+  // How they exchange their parts then; null: through main memory.
+  kernels::Gatherer* gatherer = nullptr;
 
   // The device of a layer; -1: what is before the first, n_layers: what follows the last.
   [[nodiscard]] size_t of(int64_t layer) const {

@@ -196,7 +196,7 @@ TEST(EstimateForCards, SharesEveryLayer) {
 }
 
 TEST(EstimateForCards, TellsWhichCardIsTooSmall) {
-  const auto plan = must(plan_for("llama-dense", {{"", kGiB, 0}, {"", kGiB / 2, 0}}, true));
+  const auto plan = must(plan_for("llama-dense", {{"", 2 * kGiB, 0}, {"", kGiB / 2, 0}}, true));
   expect_sums(plan);
   EXPECT_TRUE(plan.cards[0].fits);
   EXPECT_FALSE(plan.cards[1].fits);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <deque>
 
 #include "cuda_emulation/block.h"
@@ -24,6 +25,10 @@ class CudaOpen : public ::testing::Test {
   CudaOpen() {
     cuda_emulation::options() = {.deferred = true, .closed_memory = true};
     cuda_emulation::device_count() = 2;
+    use_nccl("off");
+  }
+  static void use_nccl(const char* library) {
+    setenv("LLMRUN_NCCL", library, 1);  // NOLINT(concurrency-mt-unsafe)
   }
   ~CudaOpen() override {
     for (int device = 0; device < 2; ++device) {
@@ -116,11 +121,17 @@ TEST_F(CudaOpen, SeveralGpusShareEveryLayer) {
     SCOPED_TRACE(name);
     path_.replace_filename(std::string(name) + ".gguf");
     const std::vector<TokenId> expected = answer(*open("cpu"));
-    const auto model = open("cuda:0,1", {}, false, true);
-    ASSERT_TRUE(model) << model.error().message;
-    ASSERT_EQ(told_.size(), 1U);
-    EXPECT_THAT(told_.front(), HasSubstr("a share of every layer on each of cuda:0, cuda:1"));
-    EXPECT_EQ(answer(*model), expected);
+    for (const bool with_nccl : {false, true}) {
+      use_nccl(with_nccl ? LLMRUN_FAKE_NCCL : "off");
+      const auto model = open("cuda:0,1", {}, false, true);
+      ASSERT_TRUE(model) << model.error().message;
+      ASSERT_EQ(told_.size(), 1U);
+      EXPECT_THAT(told_.front(), HasSubstr("a share of every layer on each of cuda:0, cuda:1"));
+      EXPECT_THAT(told_.front(),
+                  HasSubstr(with_nccl ? "parts of sums go through NCCL 2."
+                                      : "through main memory (NCCL is switched off"));
+      EXPECT_EQ(answer(*model), expected);
+    }
   }
 }
 
@@ -144,7 +155,9 @@ TEST_F(CudaOpen, ThePlanOfSharesIsWhatIsTaken) {
     EXPECT_EQ(card.memory_bytes, cuda_emulation::options().device_bytes);
     uint64_t own = card.total_bytes - kernels::cuda::kMaxGraphs * kernels::cuda::kGraphBytes;
     for (const MemoryItem& item : card.items) {
-      if (item.component == "GPU context" || item.component == "alignment") own -= item.bytes;
+      for (const char* none : {"GPU context", "alignment", "NCCL"}) {
+        if (item.component == none) own -= item.bytes;
+      }
     }
     const size_t taken = cuda_emulation::allocated_bytes(device);
     EXPECT_GE(taken, own);

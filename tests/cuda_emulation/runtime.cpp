@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cuda_emulation/cuda.h"
@@ -23,11 +24,11 @@
 #endif
 
 struct EmulatedGraph {
-  std::vector<std::function<void()>> nodes;
+  std::vector<cuda_emulation::Work> nodes;
 };
 struct EmulatedStream {
   size_t device = 0;
-  std::vector<std::function<void()>> queue;
+  std::deque<cuda_emulation::Work> queue;
   EmulatedGraph* recording = nullptr;
 };
 // The stream where it was recorded, whose work is all done when the host has waited for it.
@@ -133,15 +134,38 @@ void run(cudaStream_t stream, const std::function<void()>& work) {
   for (size_t device = first; device <= last; ++device) memory(device).close();
 }
 
-void put_in_order(cudaStream_t stream, std::function<void()> work) {
+// Does what is in order, up to what has to wait. True: nothing is left.
+bool advance(cudaStream_t stream) {
+  std::deque<Work>& queue = stream->queue;
+  run(stream, [&] {
+    while (!queue.empty()) {
+      Work work = std::move(queue.front());
+      queue.pop_front();
+      if (work()) continue;
+      queue.push_front(std::move(work));
+      return;
+    }
+  });
+  return queue.empty();
+}
+
+void put_in_order(cudaStream_t stream, Work work) {
   const auto lock = cuda_emulation::alone();
-  if (stream != nullptr && stream->recording != nullptr) {
+  if (stream == nullptr) {
+    run(stream, [&] { work(); });
+  } else if (stream->recording != nullptr) {
     stream->recording->nodes.push_back(std::move(work));
-  } else if (stream != nullptr && options().deferred) {
-    stream->queue.push_back(std::move(work));
   } else {
-    run(stream, work);
+    stream->queue.push_back(std::move(work));
+    if (!options().deferred) (void)advance(stream);
   }
+}
+
+Work at_once(std::function<void()> work) {
+  return [work = std::move(work)] {
+    work();
+    return true;
+  };
 }
 
 // Only copies may go to the stream of a device that is not the current one.
@@ -159,6 +183,9 @@ int& device_count() {
 }
 
 void enqueue(cudaStream_t stream, std::function<void()> work) {
+  enqueue_waiting(stream, at_once(std::move(work)));
+}
+void enqueue_waiting(cudaStream_t stream, Work work) {
   check_current(stream, "a launch");
   put_in_order(stream, std::move(work));
 }
@@ -359,19 +386,23 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
   const auto lock = cuda_emulation::alone();
   if (stream->recording != nullptr) return cudaErrorStreamCaptureUnsupported;
-  const auto queue = std::move(stream->queue);
-  stream->queue.clear();
-  cuda_emulation::run(stream, [&] {
-    for (const auto& work : queue) work();
-  });
-  return cudaSuccess;
+  return cuda_emulation::advance(stream) ? cudaSuccess : cudaErrorNotReady;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  cudaError_t state = cudaStreamQuery(stream);
+  while (state == cudaErrorNotReady) {  // others go on meanwhile
+    std::this_thread::yield();
+    state = cudaStreamQuery(stream);
+  }
+  return state;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
-  cuda_emulation::put_in_order(stream, [=] { std::memcpy(to, from, bytes); });
+  cuda_emulation::put_in_order(stream,
+                               cuda_emulation::at_once([=] { std::memcpy(to, from, bytes); }));
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t stream) {
@@ -420,7 +451,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   const auto lock = cuda_emulation::alone();
   ++cuda_emulation::graph_counts().launches;
   cuda_emulation::graph_counts().nodes += exec->nodes.size();
-  for (const auto& node : exec->nodes) cuda_emulation::enqueue(stream, node);
+  for (const auto& node : exec->nodes) cuda_emulation::enqueue_waiting(stream, node);
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {

@@ -10,6 +10,7 @@ enum cudaError_t {
   cudaErrorMemoryAllocation = 2,
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
+  cudaErrorNotReady = 600,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
 };
@@ -46,6 +47,8 @@ cudaError_t cudaFreeHost(void* memory);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+// Also does what is in order, as far as it goes.
+cudaError_t cudaStreamQuery(cudaStream_t stream);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream);
@@ -67,6 +70,9 @@ const char* cudaGetErrorString(cudaError_t error);
 namespace cuda_emulation {
 // Runs `work` in the order of the stream: now, or when the host waits (Options::deferred).
 void enqueue(cudaStream_t stream, std::function<void()> work);
+// The same for what may have to wait for other devices: it is called until it says that it is done.
+using Work = std::function<bool()>;
+void enqueue_waiting(cudaStream_t stream, Work work);
 // Bytes that cudaMalloc has handed out and not got back.
 size_t allocated_bytes();
 // Graphs that were launched so far, and of how many launches and copies.

@@ -50,7 +50,8 @@ function(llmrun_add_cuda target directory)
     target_compile_definitions(${target} PRIVATE LLMRUN_CUDA_WARP_GROUPS)
   endif()
   target_sources(${target} PRIVATE ${directory}/backend.cpp ${directory}/memory.cpp
-                 ${directory}/ops.cpp ${directory}/queue.cpp ${directory}/weight_upload.cpp
+                 ${directory}/nccl.cpp ${directory}/nccl_gatherer.cpp ${directory}/ops.cpp
+                 ${directory}/queue.cpp ${directory}/weight_upload.cpp
                  $<TARGET_OBJECTS:${target}_cuda>)
-  target_link_libraries(${target} PRIVATE CUDA::cudart_static)
+  target_link_libraries(${target} PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS})
 endfunction()
