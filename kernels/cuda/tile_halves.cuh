@@ -12,6 +12,15 @@ constexpr int kHalfTileRows = 64;
 constexpr int kHalfTileUnits = 2;  // at a time
 constexpr int kHalfWords = kUnitSize / 2;
 
+// The same number, of which the compiler does not know that: what is computed of it in a loop is
+// computed there, and not kept in registers from before it, of which there are too few.
+__device__ __forceinline__ int anew(int value) {
+#ifdef __CUDACC__
+  asm volatile("" : "+r"(value));
+#endif
+  return value;
+}
+
 template <typename Policy>
 struct HalfTile {
   uint32_t* weights;  // [kHalfTileUnits][kHalfTileOutputs][kHalfWords]
@@ -41,18 +50,20 @@ struct HalfTile {
   __device__ void load_weights(const ProductParams& p, const ProductJob& job, int o,
                                int unit0) const {
     constexpr int kPieces = kHalfTileUnits * 4;  // of 8 values
+    constexpr int kStep = kHalfTileThreads / kPieces;
     const bool aligned = p.weight.row_bytes % 16 == 0;
+    const int output = static_cast<int>(threadIdx.x) / kPieces;  // and others kStep further each
+    const int piece = static_cast<int>(threadIdx.x) % kPieces;
+    const uint8_t* row = weight_row(p, job, o + output);
     LLMRUN_UNROLL
-    for (int j = 0; j < kHalfTileOutputs * kPieces / kHalfTileThreads; ++j) {
-      const int i = j * kHalfTileThreads + static_cast<int>(threadIdx.x);
-      const int output = i / kPieces;
-      const int piece = i % kPieces;
+    for (int j = 0; j < kHalfTileOutputs / kStep; ++j) {
       EightHalves halves{};
-      if (o + output < p.weight.n_out) {
-        halves = weight_halves(weight_row(p, job, o + output), unit0 * kUnitSize + 8 * piece,
-                               static_cast<int>(p.weight.n_in), aligned);
+      if (o + output + j * kStep < p.weight.n_out) {
+        halves = weight_halves(row, unit0 * kUnitSize + 8 * piece, static_cast<int>(p.weight.n_in),
+                               aligned);
       }
-      store_halves(weights_at(piece / 4, output) + piece % 4 * 4, halves);
+      store_halves(weights_at(piece / 4, output + j * kStep) + piece % 4 * 4, halves);
+      row += kStep * p.weight.row_bytes;
     }
   }
   __device__ void load_rows(const ProductParams& p, const ProductJob& job, int first, int n_rows,
@@ -96,8 +107,8 @@ __global__ void __launch_bounds__(kHalfTileThreads, 2) tile_halves(ProductSet se
   const int t = static_cast<int>(threadIdx.x % 4);
   float sums[2][kColumns][4] = {};
   for (int unit0 = 0; unit0 < n_units; unit0 += kHalfTileUnits) {
-    tile.load_weights(p, job, o, unit0);
-    tile.load_rows(p, job, first, n_rows, unit0);
+    tile.load_weights(p, job, anew(o), unit0);
+    tile.load_rows(p, job, anew(first), n_rows, unit0);
     __syncthreads();
     const int n = min(kHalfTileUnits, n_units - unit0);
     LLMRUN_NO_UNROLL
