@@ -14,6 +14,7 @@ namespace llmrun::kernels::cuda {
 namespace {
 
 constexpr size_t kSeenSteps = 16;
+constexpr uint64_t kUnusedSteps = 64;
 
 // fn(launch, parameters) for every launch of the image, until one fails.
 template <typename Fn>
@@ -142,6 +143,9 @@ bool Queue::send_as_graph(cudaError_t& error) {
     next_seen_ = (next_seen_ + 1) % kSeenSteps;
     return false;
   }
+  // Recording takes longer than launching: steps that take turns must not drive out each other's
+  // graphs (a pass that waits for experts of the CPU is a step for each such layer).
+  if (graphs_.size() == kMaxGraphs && oldest()->last_use + kUnusedSteps > n_steps_) return false;
   cudaGraphExec_t exec = nullptr;
   if (record(exec) != cudaSuccess) {
     cudaGetLastError();  // it is dealt with: everything goes one by one from now on
@@ -170,16 +174,18 @@ cudaError_t Queue::record(cudaGraphExec_t& exec) {
   return error;
 }
 
+std::vector<Queue::Graph>::iterator Queue::oldest() {
+  return std::min_element(graphs_.begin(), graphs_.end(),
+                          [](const Graph& a, const Graph& b) { return a.last_use < b.last_use; });
+}
+
 void Queue::keep(Graph graph) {
   if (graphs_.size() < kMaxGraphs) {
     graphs_.push_back(std::move(graph));
     return;
   }
-  Graph& oldest =
-      *std::min_element(graphs_.begin(), graphs_.end(),
-                        [](const Graph& a, const Graph& b) { return a.last_use < b.last_use; });
-  cudaGraphExecDestroy(oldest.exec);
-  oldest = std::move(graph);
+  cudaGraphExecDestroy(oldest()->exec);
+  *oldest() = std::move(graph);
 }
 
 }  // namespace llmrun::kernels::cuda

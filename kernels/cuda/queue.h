@@ -77,6 +77,7 @@ class Queue {
   // to go one by one.
   bool send_as_graph(cudaError_t& error);
   cudaError_t record(cudaGraphExec_t& exec);
+  std::vector<Graph>::iterator oldest();
   void keep(Graph graph);
 
   cudaStream_t stream_;

@@ -84,6 +84,23 @@ TEST_F(CudaQueue, OtherStepsBetweenChangeNothing) {
   }
 }
 
+// More than there are graphs: those that came first keep theirs, and nothing is recorded again.
+TEST_F(CudaQueue, StepsThatTakeTurnsDoNotDriveOutEachOther) {
+  Queue queue(stream_);
+  ASSERT_TRUE(queue.open());
+  const size_t before = n_graphs();
+  constexpr int kRounds = 5;
+  for (int round = 0; round < kRounds; ++round) {
+    for (int n = 1; n <= static_cast<int>(kMaxGraphs) + 3; ++n) {
+      EXPECT_EQ(step(queue, 10 * round, n), expected(10 * round, n)) << n;
+    }
+  }
+  EXPECT_EQ(n_graphs() - before, (kRounds - 1) * kMaxGraphs);
+  // Steps of another kind get theirs when the old ones are not used any more.
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(step(queue, i, 30), expected(i, 30));
+  EXPECT_GT(n_graphs() - before, kRounds * kMaxGraphs);
+}
+
 TEST_F(CudaQueue, WithoutGraphsEverythingGoesOneByOne) {
   cuda_emulation::options().no_graphs = true;
   Queue queue(stream_);
