@@ -44,6 +44,8 @@ struct JudgedText {
   Perplexity perplexity;  // over all positions but the first
   Agreement agreement;
 };
+// What judge_against() opens: for LoadOptions::context.
+LLMRUN_API ContextOptions judge_context(const TopPredictions& base);
 // Reads the text as one context, as `logits` does, and compares position by position. Of the base
 // only K probabilities are known, so the divergence is that of K + 1 outcomes: the K ids and "any
 // other token". It is never above the divergence over the whole vocabulary, and close to it when

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "llmrun/embedding_options.h"
 #include "llmrun/error.h"
 #include "llmrun/export.h"
 #include "llmrun/generation.h"  // IWYU pragma: export
@@ -46,7 +47,11 @@ struct LoadOptions {
   // Of a model on GPUs: how many of its last layers they have; nullopt: as many as fit beside a
   // `context` such as will be asked of new_session(). The others are on the CPU.
   std::optional<int64_t> gpu_layers = {};
+  // Of the layers that have experts, how many (the first ones) have these in main memory, where the
+  // CPU runs them, wherever the rest of the layer is; nullopt: as is fastest.
+  std::optional<int64_t> cpu_experts = {};
   ContextOptions context = {};
+  std::optional<EmbedderOptions> embedder = {};  // set: for an Embedder of these instead
   // Of several GPUs: each has a share of every layer (some heads and columns), instead of some
   // layers. What cannot be shared is an error.
   bool split_tensors = false;

@@ -126,8 +126,9 @@ struct GpuRequest {
   // One for each of those, or one for all; a card of which this tells kind or memory need not be
   // here.
   std::vector<GpuKind> kinds = {};
-  std::optional<int64_t> layers = {};  // on cards; nullopt: as many as fit
-  bool split_tensors = false;          // as LoadOptions has it
+  std::optional<int64_t> layers = {};       // on cards; nullopt: as many as fit
+  std::optional<int64_t> cpu_experts = {};  // as LoadOptions has it
+  bool split_tensors = false;               // as LoadOptions has it
 };
 struct GpuCardEstimate {
   std::string name;
@@ -135,13 +136,15 @@ struct GpuCardEstimate {
   uint64_t total_bytes = 0;
   uint64_t memory_bytes = 0;
   int64_t n_layers = 0;
+  int64_t n_cpu_experts = 0;  // of these layers, those whose experts are in main memory
   bool fits = false;
 };
 struct GpuEstimate {
   std::vector<GpuCardEstimate> cards;
   uint64_t host_bytes = 0;  // weights and caches that stay in main memory
   int64_t context_tokens = 0;
-  int64_t n_layers = 0, n_layers_all = 0;   // on cards, and of the model
+  int64_t n_layers = 0, n_layers_all = 0;  // on cards, and of the model
+  int64_t n_cpu_experts = 0;  // of the layers on cards, those whose experts are in main memory
   std::vector<std::string> host_only = {};  // "layer 3: …": what has no form on a GPU, and why
   bool whole = false;
   bool fits = false;                  // on every card

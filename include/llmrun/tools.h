@@ -53,6 +53,8 @@ struct MachinePeak {
   double int8_gigaops_per_second = 0;
   double f32_gigaflops_per_second = 0;
 };
+// What bench() opens: for LoadOptions::context.
+LLMRUN_API ContextOptions bench_context(const BenchOptions& options);
 LLMRUN_API Result<std::vector<BenchResult>> bench(
     const Model& model, const BenchOptions& options, const MachinePeak& peak,
     const std::function<void(std::string_view)>& progress = {});
@@ -66,6 +68,8 @@ struct Perplexity {
   int64_t n_tokens = 0;   // scored
   int64_t n_windows = 0;  // read
 };
+// What perplexity() opens: for LoadOptions::context.
+LLMRUN_API ContextOptions perplexity_context(int64_t context_tokens);
 // Over windows of context_tokens with no overlap; the second half of each window is scored. An
 // error of `progress` stops the work.
 LLMRUN_API Result<Perplexity> perplexity(

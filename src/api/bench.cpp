@@ -1,6 +1,7 @@
 // Speed of prompts and of decoding, at given depths, as shares of what the machine can do.
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include "api/model_impl.h"
 #include "api/open_file.h"
@@ -28,18 +29,22 @@ std::vector<TokenId> some_tokens(int64_t n, int64_t n_vocab) {
   return tokens;
 }
 
+int64_t most_of(const std::vector<int64_t>& numbers, int64_t least) {
+  return std::accumulate(numbers.begin(), numbers.end(), least,
+                         [](int64_t a, int64_t b) { return std::max(a, b); });
+}
+// Of one measurement.
+int64_t most_tokens(const BenchOptions& options) {
+  return most_of(options.prompt_tokens, most_of(options.decode_tokens, 0));
+}
+
 class Bench {
  public:
   Bench(const ModelImpl& model, const MachinePeak& peak) : model_(model), peak_(peak) {}
 
   Result<void> open(const BenchOptions& options) {
-    int64_t most = 0;
-    for (const int64_t n : options.prompt_tokens) most = std::max(most, n);
-    for (const int64_t n : options.decode_tokens) most = std::max(most, n);
-    int64_t depth = 0;
-    for (const int64_t n : options.depths) depth = std::max(depth, n);
-    int64_t n_sequences = 1;
-    for (const int64_t n : options.sequences) n_sequences = std::max(n_sequences, n);
+    const int64_t most = most_tokens(options), depth = most_of(options.depths, 0);
+    const int64_t n_sequences = most_of(options.sequences, 1);
     if (most < 1 || most > kMaxTokens || depth < 0 || depth > kMaxTokens ||
         n_sequences > kMaxSequences || options.repetitions < 1) {
       return make_error(ErrorCode::kUsage,
@@ -48,11 +53,7 @@ class Bench {
                         kMaxTokens, kMaxTokens, kMaxSequences);
     }
     LLMRUN_ASSIGN(runtime::Model * model, model_.need_weights());
-    ContextOptions context;
-    context.context_tokens = depth + most;
-    context.max_sequences = n_sequences;
-    context.logits_rows = n_sequences;
-    LLMRUN_ASSIGN(const auto wanted, context_options(context, model->spec()));
+    LLMRUN_ASSIGN(const auto wanted, context_options(bench_context(options), model->spec()));
     LLMRUN_ASSIGN(context_, model->new_context(wanted));
     for (int64_t i = 0; i < n_sequences; ++i) {
       LLMRUN_ASSIGN(const runtime::SequenceId sequence, context_->open_sequence());
@@ -61,11 +62,8 @@ class Bench {
     tokens_ = some_tokens(depth + most, model->spec().n_vocab);
     cost_ = token_cost(model_.file, model->spec());
     LLMRUN_ASSIGN(const auto plan, model->plan(wanted));
-    for (const runtime::PlanItem& item : plan.items) {
-      if (item.component == "KV cache") {
-        cache_bytes_per_token_ = item.bytes / static_cast<uint64_t>((depth + most) * n_sequences);
-      }
-    }
+    cache_bytes_per_token_ = plan.bytes_of(runtime::PlanPart::kCache) /
+                             static_cast<uint64_t>((depth + most) * n_sequences);
     return {};
   }
 
@@ -168,6 +166,14 @@ class Bench {
 };
 
 }  // namespace
+
+ContextOptions bench_context(const BenchOptions& options) {
+  ContextOptions context;
+  context.context_tokens = most_of(options.depths, 0) + most_tokens(options);
+  context.max_sequences = most_of(options.sequences, 1);
+  context.logits_rows = context.max_sequences;
+  return context;
+}
 
 Result<std::vector<BenchResult>> bench(const Model& model, const BenchOptions& options,
                                        const MachinePeak& peak,

@@ -11,18 +11,14 @@
 namespace llmrun {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 64;  // of logits
-
 // A model that reads windows.
 class Reader {
  public:
   static Result<Reader> open(const Model& model, int64_t context_tokens) {
     Reader reader;
     LLMRUN_ASSIGN(runtime::Model * weights, Access::of(model).need_weights());
-    ContextOptions options;
-    options.context_tokens = context_tokens;
-    options.logits_rows = kRowsAtOnce;
-    LLMRUN_ASSIGN(const auto wanted, context_options(options, weights->spec()));
+    LLMRUN_ASSIGN(const auto wanted,
+                  context_options(perplexity_context(context_tokens), weights->spec()));
     LLMRUN_ASSIGN(reader.context_, weights->new_context(wanted));
     return reader;
   }
@@ -41,6 +37,7 @@ class Reader {
     return context_->forward(batch);
   }
   [[nodiscard]] int64_t batch_tokens() const { return context_->options().batch_tokens; }
+  [[nodiscard]] int64_t logits_rows() const { return context_->options().logits_rows; }
 
  private:
   std::unique_ptr<runtime::Context> context_;
@@ -49,6 +46,16 @@ class Reader {
 
 std::span<const float> row_of(const runtime::Logits& logits, int64_t i) {
   return {logits.data + i * logits.n_vocab, static_cast<size_t>(logits.n_vocab)};
+}
+
+BenchOptions speed_test(const CompareOptions& options) {
+  BenchOptions speed;
+  speed.prompt_tokens.clear();
+  speed.decode_tokens.clear();
+  if (options.prompt_tokens > 0) speed.prompt_tokens = {options.prompt_tokens};
+  if (options.decode_tokens > 0) speed.decode_tokens = {options.decode_tokens};
+  speed.repetitions = options.repetitions;
+  return speed;
 }
 
 // What the two have in common over a text.
@@ -142,8 +149,8 @@ class Comparer {
     for (int64_t at = 0; at < size - 1;) {
       const bool scored = at >= first_scored;
       const int64_t end = scored ? size - 1 : first_scored;
-      const int64_t n =
-          std::min({end - at, scored ? kRowsAtOnce : base.batch_tokens(), other.batch_tokens()});
+      const int64_t n = std::min(
+          {end - at, scored ? base.logits_rows() : base.batch_tokens(), other.batch_tokens()});
       const auto part = tokens.subspan(static_cast<size_t>(at), static_cast<size_t>(n));
       LLMRUN_ASSIGN(const runtime::Logits p, base.read(part, scored));
       LLMRUN_ASSIGN(const runtime::Logits q, other.read(part, scored));
@@ -156,12 +163,7 @@ class Comparer {
   }
 
   Result<void> measure_speed(const Model& model, ComparedModel& compared) const {
-    BenchOptions speed;
-    speed.prompt_tokens.clear();
-    speed.decode_tokens.clear();
-    if (options_.prompt_tokens > 0) speed.prompt_tokens = {options_.prompt_tokens};
-    if (options_.decode_tokens > 0) speed.decode_tokens = {options_.decode_tokens};
-    speed.repetitions = options_.repetitions;
+    const BenchOptions speed = speed_test(options_);
     if (speed.prompt_tokens.empty() && speed.decode_tokens.empty()) return {};
     LLMRUN_TRY(tell("timing", 1.0));
     LLMRUN_ASSIGN(const auto results, bench(model, speed, MachinePeak()));
@@ -183,8 +185,11 @@ class Comparer {
 Result<Comparison> compare_models(const std::filesystem::path& base,
                                   const std::filesystem::path& other,
                                   const CompareOptions& options) {
-  LLMRUN_ASSIGN(const Model first, Model::open(base, options.load));
-  LLMRUN_ASSIGN(const Model second, Model::open(other, options.load));
+  LoadOptions load = options.load;
+  load.context = perplexity_context(
+      std::max(options.context_tokens, bench_context(speed_test(options)).context_tokens));
+  LLMRUN_ASSIGN(const Model first, Model::open(base, load));
+  LLMRUN_ASSIGN(const Model second, Model::open(other, load));
   return Comparer(first, second, options).run();
 }
 

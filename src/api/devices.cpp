@@ -1,4 +1,4 @@
-// From --device, --gpu-layers and --strict-device to backends with layers.
+// From --device, --gpu-layers, --cpu-experts and --strict-device to backends with layers.
 #include "api/devices.h"
 
 #include <fmt/ranges.h>
@@ -24,17 +24,19 @@ Result<void> check_options(const LoadOptions& options, const kernels::DeviceChoi
       return make_error(ErrorCode::kUsage,
                         "--split-mode tensor is for several GPUs: name them (--device cuda:0,1)");
     }
-    if (options.gpu_layers) {
+    if (options.gpu_layers || options.cpu_experts) {
       return make_error(ErrorCode::kUsage,
-                        "--gpu-layers has no effect with --split-mode tensor, where every GPU has "
-                        "a share of every layer");
+                        "{} has no effect with --split-mode tensor, where every GPU has a share of "
+                        "every layer",
+                        options.gpu_layers ? "--gpu-layers" : "--cpu-experts");
     }
   }
   if (choice.device != kCpu) return {};
-  const char* const option = options.gpu_layers.has_value() ? "--gpu-layers"
-                             : options.split_tensors        ? "--split-mode tensor"
-                             : options.strict_device        ? "--strict-device"
-                                                            : nullptr;
+  const char* const option = options.gpu_layers.has_value()    ? "--gpu-layers"
+                             : options.cpu_experts.has_value() ? "--cpu-experts"
+                             : options.split_tensors           ? "--split-mode tensor"
+                             : options.strict_device           ? "--strict-device"
+                                                               : nullptr;
   if (option == nullptr) return {};
   if (choice.reason.empty()) {
     return make_error(ErrorCode::kUsage, "{} has no effect with --device cpu", option);
@@ -55,10 +57,16 @@ Result<std::vector<std::string>> missing_forms(const runtime::ModelSpec& spec, b
   return missing;
 }
 
+// What the model is opened for.
+Result<runtime::ContextOptions> context_of(const LoadOptions& options,
+                                           const runtime::ModelSpec& spec) {
+  return options.embedder ? embedder_context(*options.embedder, spec)
+                          : context_options(options.context, spec);
+}
+
 // What the model takes, planned in main memory.
 Result<runtime::ModelNeed> need_of(const gguf::File& file, const runtime::ModelSpec& spec,
-                                   const ContextOptions& context) {
-  LLMRUN_ASSIGN(const auto wanted, context_options(context, spec));
+                                   const runtime::ContextOptions& wanted) {
   LLMRUN_ASSIGN(const auto backend, kernels::make_backend(kCpu, {.threads = 1, .cpu_target = {}}));
   LLMRUN_ASSIGN(const auto model, runtime::Model::load(file, *backend, spec));
   LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model->plan(wanted));
@@ -83,11 +91,16 @@ Result<void> check_fits(const runtime::DivisionPlan& plan, const runtime::ModelN
     if (card.fits) continue;
     const auto most = runtime::plan_division(need, cards, std::nullopt);
     const uint64_t context = runtime::device_context_bytes();
-    return make_error(ErrorCode::kOutOfMemory,
-                      "{} layers on {} need {} and {} are free; {} of {} fit (--gpu-layers auto), "
-                      "or ask for a smaller context (--ctx) or an 8-bit cache (--kv-type int8)",
-                      card.n_layers, names[i], format_bytes(card.total_bytes - context),
-                      format_bytes(card.memory_bytes - context), most.n_layers, need.layers.size());
+    const std::string experts =
+        most.n_cpu_experts == 0
+            ? ""
+            : fmt::format(" without the experts of {}, --cpu-experts auto", most.n_cpu_experts);
+    return make_error(
+        ErrorCode::kOutOfMemory,
+        "{} layers on {} need {} and {} are free; {} of {} fit (--gpu-layers auto{}), "
+        "or ask for a smaller context (--ctx) or an 8-bit cache (--kv-type int8)",
+        card.n_layers, names[i], format_bytes(card.total_bytes - context),
+        format_bytes(card.memory_bytes - context), most.n_layers, need.layers.size(), experts);
   }
   return {};
 }
@@ -102,7 +115,8 @@ Result<void> check_shares(const gguf::File& file, const runtime::ModelSpec& spec
     taken += kNcclBytes;
     for (runtime::DeviceRequest& card : cards) card.memory_bytes += kNcclBytes;
   }
-  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, options.context, cards, way));
+  LLMRUN_ASSIGN(const auto context, context_of(options, spec));
+  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, context, cards, way));
   for (size_t i = 0; i < plan.cards.size(); ++i) {
     if (plan.cards[i].fits) continue;
     return make_error(ErrorCode::kOutOfMemory,
@@ -147,8 +161,12 @@ std::string division_text(const runtime::DivisionPlan& plan, const std::vector<s
                         names[i]);
   }
   const auto n_host = static_cast<int64_t>(plan.layers.size()) - plan.n_layers;
-  if (n_host == 0) return text.substr(0, text.size() - 2);
-  text += fmt::format("{} on the CPU ({})", n_host, format_bytes(plan.host_bytes));
+  if (plan.whole) return text.substr(0, text.size() - 2);
+  if (n_host > 0) text += fmt::format("{} ", n_host);
+  if (plan.n_cpu_experts > 0) {
+    text += fmt::format("{}the experts of {} ", n_host > 0 ? "and " : "", plan.n_cpu_experts);
+  }
+  text += fmt::format("on the CPU ({})", format_bytes(plan.host_bytes));
   if (!missing.empty()) {
     text += fmt::format("; no GPU kernel for {}{}", missing.front(),
                         missing.size() > 1 ? fmt::format(" and {} more", missing.size() - 1) : "");
@@ -167,8 +185,7 @@ Result<void> take_devices(const runtime::DivisionPlan& plan, const LoadOptions& 
     devices.backends.push_back(std::move(backend));
     return static_cast<int>(devices.backends.size()) - 1;
   };
-  const bool uses_host = std::count(plan.layers.begin(), plan.layers.end(), runtime::kHost) > 0;
-  if (uses_host) {
+  if (!plan.whole) {
     LLMRUN_ASSIGN(auto cpu, kernels::make_backend(kCpu, {options.threads, options.cpu_target}));
     place_of.back() = take(std::move(cpu), std::string(kCpu));
   }
@@ -177,9 +194,15 @@ Result<void> take_devices(const runtime::DivisionPlan& plan, const LoadOptions& 
     if (uses) place_of[i] = take(std::move(cards[i]), names[i]);
   }
   if (devices.backends.size() == 1) return {};
+  runtime::Placement& placement = devices.placement;
   for (const int card : plan.layers) {
     const size_t at = card == runtime::kHost ? cards.size() : static_cast<size_t>(card);
-    devices.placement.layers.push_back(static_cast<uint8_t>(place_of[at]));
+    placement.layers.push_back(static_cast<uint8_t>(place_of[at]));
+  }
+  if (plan.n_cpu_experts == 0) return {};
+  placement.experts = placement.layers;
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    if (plan.cpu_experts[i]) placement.experts[i] = static_cast<uint8_t>(place_of.back());
   }
   return {};
 }
@@ -226,8 +249,10 @@ Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& s
   }
   if (options.split_tensors) return share_devices(file, spec, options, std::move(cards), names);
   LLMRUN_ASSIGN(const auto requests, requests_of(names));
-  LLMRUN_ASSIGN(const runtime::ModelNeed need, need_of(file, spec, options.context));
-  const auto plan = runtime::plan_division(need, requests, options.gpu_layers);
+  LLMRUN_ASSIGN(const auto context, context_of(options, spec));
+  LLMRUN_ASSIGN(const runtime::ModelNeed need, need_of(file, spec, context));
+  LLMRUN_TRY(runtime::check_cpu_experts(need, options.cpu_experts));
+  const auto plan = runtime::plan_division(need, requests, options.gpu_layers, options.cpu_experts);
   LLMRUN_TRY(check_fits(plan, need, requests, names));
   devices.must_tell = !plan.whole || names.size() > 1;
   if (devices.must_tell) {

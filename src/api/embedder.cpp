@@ -14,25 +14,6 @@ namespace {
 // Texts of one pass; what one more costs is a row of the result and half a page of keys.
 constexpr int64_t kMaxTexts = 64;
 
-Result<runtime::ContextOptions> context_for(const EmbedderOptions& options, Pooling pooling,
-                                            const runtime::ModelSpec& spec) {
-  runtime::ContextOptions wanted;
-  wanted.pooling = pooling;
-  wanted.context_tokens = options.max_tokens > 0
-                              ? options.max_tokens
-                              : std::min(spec.context_length, kDefaultContextTokens);
-  if (wanted.context_tokens > spec.context_length) {
-    return make_error(ErrorCode::kUsage,
-                      "Texts of {} tokens are longer than the {} that this model was made for.",
-                      wanted.context_tokens, spec.context_length);
-  }
-  wanted.batch_tokens = std::max(options.batch_tokens, wanted.context_tokens);
-  wanted.max_sequences = std::min(kMaxTexts, wanted.batch_tokens);
-  // Keys and values live for one layer of one pass: there is no reason to round them.
-  wanted.k_type = wanted.v_type = kernels::CacheType::kF32;
-  return wanted;
-}
-
 Result<void> check_dimensions(int64_t wanted, int64_t available) {
   if (wanted >= 0 && wanted <= available) return {};
   return make_error(ErrorCode::kUsage,
@@ -64,6 +45,31 @@ Result<std::vector<float>> finish(std::span<const float> rows, size_t width, siz
 
 }  // namespace
 
+Result<runtime::ContextOptions> embedder_context(const EmbedderOptions& options,
+                                                 const runtime::ModelSpec& spec) {
+  runtime::ContextOptions wanted;
+  wanted.pooling = options.pooling ? options.pooling : spec.embedding_head.pooling;
+  if (!wanted.pooling) {
+    return make_error(ErrorCode::kUsage,
+                      "The model does not say how the vector of a text is made ({}.pooling_type): "
+                      "name one of mean, cls, last, none (--pooling).",
+                      spec.architecture);
+  }
+  wanted.context_tokens = options.max_tokens > 0
+                              ? options.max_tokens
+                              : std::min(spec.context_length, kDefaultContextTokens);
+  if (wanted.context_tokens > spec.context_length) {
+    return make_error(ErrorCode::kUsage,
+                      "Texts of {} tokens are longer than the {} that this model was made for.",
+                      wanted.context_tokens, spec.context_length);
+  }
+  wanted.batch_tokens = std::max(options.batch_tokens, wanted.context_tokens);
+  wanted.max_sequences = std::min(kMaxTexts, wanted.batch_tokens);
+  // Keys and values live for one layer of one pass: there is no reason to round them.
+  wanted.k_type = wanted.v_type = kernels::CacheType::kF32;
+  return wanted;
+}
+
 std::string_view to_string(Pooling pooling) {
   constexpr std::string_view kNames[] = {"none", "mean", "cls", "last", "rank"};
   return kNames[static_cast<size_t>(pooling)];
@@ -87,21 +93,13 @@ Result<Embedder> Embedder::open(const Model& model, const EmbedderOptions& optio
   LLMRUN_ASSIGN(runtime::Model * weights, impl->model->need_weights());
   LLMRUN_TRY(impl->model->need_tokenizer());
   const runtime::ModelSpec& spec = weights->spec();
-  const std::optional<Pooling> pooling =
-      options.pooling ? options.pooling : spec.embedding_head.pooling;
-  if (!pooling) {
-    return make_error(ErrorCode::kUsage,
-                      "The model does not say how the vector of a text is made ({}.pooling_type): "
-                      "name one of mean, cls, last, none (--pooling).",
-                      spec.architecture);
-  }
-  impl->pooling = *pooling;
-  LLMRUN_ASSIGN(auto wanted, context_for(options, *pooling, spec));
+  LLMRUN_ASSIGN(auto wanted, embedder_context(options, spec));
+  impl->pooling = *wanted.pooling;
   LLMRUN_ASSIGN(impl->memory,
                 estimate(impl->model->file, *weights, wanted, impl->model->vocabulary_bytes));
   LLMRUN_ASSIGN(wanted.commit, must_commit(impl->memory));
   LLMRUN_ASSIGN(impl->context, weights->new_context(wanted));
-  impl->width = runtime::pooled_width(spec, *pooling);
+  impl->width = runtime::pooled_width(spec, impl->pooling);
   return Embedder(std::move(impl));
 }
 

@@ -160,7 +160,7 @@ Result<bool> has_room(const runtime::Model& model, const runtime::ContextOptions
   if (left.empty()) return true;
   LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model.plan(options));
   for (const runtime::PlanItem& item : plan.items) {
-    if (item.of_model) continue;  // it is there already
+    if (item.of_model()) continue;  // it is there already
     if (left[item.device] == UINT64_MAX) continue;
     if (item.bytes > left[item.device]) return false;
     left[item.device] -= item.bytes;

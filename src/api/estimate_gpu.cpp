@@ -78,10 +78,11 @@ Result<Cards> cards_of(const GpuRequest& request) {
                       "--split-mode tensor is for several GPUs: name them (--device cuda:0,1 or "
                       "--gpu rtx4090,rtx4090)");
   }
-  if (request.layers) {
+  if (request.layers || request.cpu_experts) {
     return make_error(ErrorCode::kUsage,
-                      "--gpu-layers has no effect with --split-mode tensor, where every GPU has a "
-                      "share of every layer");
+                      "{} has no effect with --split-mode tensor, where every GPU has a share of "
+                      "every layer",
+                      request.layers ? "--gpu-layers" : "--cpu-experts");
   }
   return cards;
 }
@@ -90,8 +91,9 @@ void add_cards(const Cards& cards, const std::vector<runtime::DevicePlan>& plans
                GpuEstimate& result) {
   for (size_t i = 0; i < plans.size(); ++i) {
     const runtime::DevicePlan& plan = plans[i];
-    GpuCardEstimate card{cards.names[i], {},       plan.total_bytes, plan.memory_bytes,
-                         plan.n_layers,  plan.fits};
+    GpuCardEstimate card{
+        cards.names[i],     {},       plan.total_bytes, plan.memory_bytes, plan.n_layers,
+        plan.n_cpu_experts, plan.fits};
     for (const runtime::DevicePart& part : plan.parts) {
       card.items.push_back({part.component, part.bytes, part.detail});
     }
@@ -102,15 +104,18 @@ void add_cards(const Cards& cards, const std::vector<runtime::DevicePlan>& plans
 // Whole layers on each card.
 Result<void> add_division(const gguf::File& file, const runtime::ModelSpec& spec,
                           const runtime::ContextOptions& context, const Cards& cards,
-                          std::optional<int64_t> layers, GpuEstimate& result) {
+                          const GpuRequest& request, GpuEstimate& result) {
   LLMRUN_ASSIGN(const auto backend, kernels::make_backend("cpu", {}));
   LLMRUN_ASSIGN(const auto model, runtime::Model::load(file, *backend, spec));
   LLMRUN_ASSIGN(const runtime::MemoryPlan memory, model->plan(context));
+  const runtime::ModelNeed need = model_need(file, model->spec(), memory);
+  LLMRUN_TRY(runtime::check_cpu_experts(need, request.cpu_experts));
   const runtime::DivisionPlan plan =
-      runtime::plan_division(model_need(file, model->spec(), memory), cards.requests, layers);
+      runtime::plan_division(need, cards.requests, request.layers, request.cpu_experts);
   add_cards(cards, plan.cards, result);
   result.host_bytes = plan.host_bytes;
   result.n_layers = plan.n_layers;
+  result.n_cpu_experts = plan.n_cpu_experts;
   result.whole = plan.whole;
   result.fits = plan.fits;
   result.most_tokens_per_second = plan.most_tokens_per_second;
@@ -120,7 +125,8 @@ Result<void> add_division(const gguf::File& file, const runtime::ModelSpec& spec
 
 // A share of every layer on each.
 Result<void> add_shares(const gguf::File& file, const runtime::ModelSpec& spec,
-                        const ContextOptions& context, const Cards& cards, GpuEstimate& result) {
+                        const runtime::ContextOptions& context, const Cards& cards,
+                        GpuEstimate& result) {
   LLMRUN_ASSIGN(const SharedPlan plan,
                 plan_shares(file, spec, context, cards.requests, ExchangeWay::kNccl));
   add_cards(cards, plan.cards, result);
@@ -154,8 +160,8 @@ Result<GpuEstimate> estimate_gpu(const std::filesystem::path& path, const Contex
   result.context_tokens = context.context_tokens;
   result.n_layers_all = static_cast<int64_t>(spec->layers.size());
   Result<void> planned = request.split_tensors
-                             ? add_shares(file, *spec, options, cards, result)
-                             : add_division(file, *spec, context, cards, request.layers, result);
+                             ? add_shares(file, *spec, context, cards, result)
+                             : add_division(file, *spec, context, cards, request, result);
   if (!planned) return with_context(std::move(planned).error(), path.string());
   return result;
 }

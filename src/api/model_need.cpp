@@ -12,13 +12,6 @@
 namespace llmrun {
 namespace {
 
-uint64_t bytes_of(const runtime::MemoryPlan& plan, std::string_view component) {
-  for (const runtime::PlanItem& item : plan.items) {
-    if (item.component == component) return item.bytes;
-  }
-  return 0;
-}
-
 // The weights, each counted where it is used first (the head's table: at the head).
 void add_weights(const gguf::File& file, const runtime::ModelSpec& spec, runtime::ModelNeed& need) {
   const std::map<std::string, double> shares = token_shares(spec);
@@ -31,7 +24,9 @@ void add_weights(const gguf::File& file, const runtime::ModelSpec& spec, runtime
   std::map<std::string, Counted> counted;
   const auto n_layers = static_cast<int64_t>(spec.layers.size());
   runtime::ModelSpec copy = spec;
-  runtime::for_each_layer_tensor(copy, [&](runtime::TensorDecl& tensor, bool, int64_t layer) {
+  runtime::for_each_layer_tensor(copy, [&](runtime::TensorDecl& tensor,
+                                           const runtime::TensorUse& use) {
+    int64_t layer = use.layer;
     const gguf::TensorInfo* const found = file.find_tensor(tensor.name);
     if (found == nullptr) return;
     if (is_tied && tensor.name == table) layer = n_layers;
@@ -48,8 +43,13 @@ void add_weights(const gguf::File& file, const runtime::ModelSpec& spec, runtime
                                                  : need.layers[static_cast<size_t>(layer)];
     const auto share = shares.find(tensor.name);
     const double read = share == shares.end() ? 1.0 : share->second;
+    const auto read_bytes = static_cast<uint64_t>(read * static_cast<double>(found->size_bytes));
     to.weight_bytes += found->size_bytes;
-    to.read_bytes += static_cast<uint64_t>(read * static_cast<double>(found->size_bytes));
+    to.read_bytes += read_bytes;
+    if (use.of_experts) {
+      to.expert_bytes += found->size_bytes;
+      to.expert_read_bytes += read_bytes;
+    }
     if (is_tied && tensor.name == table) need.tied_bytes = found->size_bytes;
     ++need.n_tensors;
   });
@@ -59,6 +59,7 @@ void add_weights(const gguf::File& file, const runtime::ModelSpec& spec, runtime
 
 runtime::ModelNeed model_need(const gguf::File& file, const runtime::ModelSpec& spec,
                               const runtime::MemoryPlan& plan) {
+  using runtime::PlanPart;
   runtime::ModelNeed need;
   need.layers.resize(spec.layers.size());
   for (size_t i = 0; i < need.layers.size(); ++i) {
@@ -66,18 +67,17 @@ runtime::ModelNeed model_need(const gguf::File& file, const runtime::ModelSpec& 
     need.layers[i].host_only = !runtime::missing_device_form(spec.layers[i]).empty();
   }
   add_weights(file, spec, need);
-  need.output.weight_bytes += bytes_of(plan, "weights (converted)");
-  need.activation_bytes = bytes_of(plan, "activations");
-  const uint64_t logits = bytes_of(plan, "logits");  // the card has them too, and finds the best
-  if (logits > 0) {
-    const int64_t n_rows = static_cast<int64_t>(logits / sizeof(float)) / spec.n_vocab;
-    need.activation_bytes += logits + kernels::cuda::find_best_bytes(n_rows, spec.n_vocab);
+  need.output.weight_bytes += plan.bytes_of(PlanPart::kConvertedWeights);
+  need.activation_bytes = plan.bytes_of(PlanPart::kActivations);
+  if (plan.logits_rows > 0) {  // the card has them too, and finds the best
+    need.activation_bytes += plan.bytes_of(PlanPart::kOutput) +
+                             kernels::cuda::find_best_bytes(plan.logits_rows, spec.n_vocab);
   }
   if (plan.layer_cache_bytes.empty()) {
-    need.activation_bytes += bytes_of(plan, "KV cache") + bytes_of(plan, "recurrent state");
+    need.activation_bytes += plan.bytes_of(PlanPart::kCache) + plan.bytes_of(PlanPart::kStates);
   }
   need.workspace_bytes = kernels::cuda::workspace_bytes(plan.max_rows, plan.max_width);
-  need.table_bytes = bytes_of(plan, "position tables");
+  need.table_bytes = plan.bytes_of(PlanPart::kTables);
   return need;
 }
 

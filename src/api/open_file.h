@@ -9,6 +9,7 @@
 #include <string>
 
 #include "gguf/reader.h"
+#include "llmrun/embedding_options.h"
 #include "llmrun/model_info.h"
 #include "runtime/memory_plan.h"
 #include "runtime/model.h"
@@ -41,6 +42,9 @@ std::string describe_ropes(const gguf::File& file, const runtime::ModelSpec& spe
 // The runtime's options for those of the API, with every 0 that means "as the model" replaced.
 Result<runtime::ContextOptions> context_options(const ContextOptions& options,
                                                 const runtime::ModelSpec& spec);
+// The same of an embedder. kUsage when neither the options nor the model name a pooling.
+Result<runtime::ContextOptions> embedder_context(const EmbedderOptions& options,
+                                                 const runtime::ModelSpec& spec);
 // The runtime's plan and what the layers above it add.
 Result<MemoryEstimate> estimate(const gguf::File& file, const runtime::Model& model,
                                 const runtime::ContextOptions& options, uint64_t vocabulary_bytes);

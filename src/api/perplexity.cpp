@@ -43,14 +43,25 @@ Result<void> check_base(const TopPredictions& base, size_t n_tokens, int64_t n_v
 
 }  // namespace
 
+ContextOptions perplexity_context(int64_t context_tokens) {
+  ContextOptions options;
+  options.context_tokens = context_tokens;
+  options.logits_rows = kRowsAtOnce;
+  return options;
+}
+
+ContextOptions judge_context(const TopPredictions& base) {
+  ContextOptions options = perplexity_context(base.n_tokens);
+  options.k_type = "f32";  // as `logits` records
+  options.v_type = "f32";
+  return options;
+}
+
 Result<Perplexity> perplexity(
     const Model& model, std::string_view text, int64_t context_tokens,
     const std::function<Result<void>(const Perplexity&, double)>& progress) {
   LLMRUN_ASSIGN(const Windows windows, cut_windows(model, text, context_tokens));
-  ContextOptions options;
-  options.context_tokens = context_tokens;
-  options.logits_rows = kRowsAtOnce;
-  LLMRUN_ASSIGN(Session session, model.new_session(options));
+  LLMRUN_ASSIGN(Session session, model.new_session(perplexity_context(context_tokens)));
   Sample nll;
   const int64_t n_windows = windows.n_windows();
   for (int64_t w = 0; w < n_windows; ++w) {
@@ -103,12 +114,7 @@ Result<JudgedText> judge_against(
     const std::function<Result<void>(const JudgedText&, double)>& progress) {
   LLMRUN_ASSIGN(const std::vector<TokenId> tokens, model.tokenize(text));
   LLMRUN_TRY(check_base(base, tokens.size(), model.info().vocabulary_size));
-  ContextOptions options;
-  options.context_tokens = base.n_tokens;
-  options.logits_rows = kRowsAtOnce;
-  options.k_type = "f32";  // as `logits` records
-  options.v_type = "f32";
-  LLMRUN_ASSIGN(Session session, model.new_session(options));
+  LLMRUN_ASSIGN(Session session, model.new_session(judge_context(base)));
   Sample nll;
   AgreementSums agreement;
   const auto k = static_cast<size_t>(base.k);

@@ -236,6 +236,7 @@ Result<Replay> replay(const std::filesystem::path& path, std::string_view text,
   LLMRUN_ASSIGN(const Receipt receipt, parse(text));
   Replay replay;
   LoadOptions load = wanted;
+  load.context = receipt.context;
   load.rope = receipt.rope;
   if (load.adapters.empty()) load.adapters = receipt.adapters;
   if (load.cpu_target.empty() && has_target(receipt.target)) load.cpu_target = receipt.target;

@@ -65,14 +65,6 @@ Result<uint64_t> read_bytes(const gguf::File& file, runtime::ModelSpec share) {
   return bytes;
 }
 
-uint64_t bytes_on(const runtime::MemoryPlan& memory, size_t device, std::string_view component) {
-  uint64_t bytes = 0;
-  for (const runtime::PlanItem& item : memory.items) {
-    if (item.device == device && item.component == component) bytes += item.bytes;
-  }
-  return bytes;
-}
-
 // The cards work at the same time, so the one that reads longest counts.
 Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
                        const runtime::MemoryPlan& memory,
@@ -89,7 +81,7 @@ Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
   for (size_t i = 0; i < cards.size(); ++i) {
     if (cards[i].bytes_per_second <= 0.0) return {};
     LLMRUN_ASSIGN(const uint64_t weights, read_bytes(file, shares[i]));
-    const auto bytes = static_cast<double>(weights + bytes_on(memory, i, "KV cache"));
+    const auto bytes = static_cast<double>(weights + memory.bytes_of(runtime::PlanPart::kCache, i));
     longest = std::max(longest, bytes / cards[i].bytes_per_second);
   }
   plan.most_tokens_per_second = 1.0 / (longest + plan.exchange_seconds);
@@ -99,7 +91,7 @@ Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
 }  // namespace
 
 Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec& spec,
-                               const ContextOptions& context,
+                               const runtime::ContextOptions& context,
                                std::span<const runtime::DeviceRequest> cards, ExchangeWay way) {
   if (const auto missing = runtime::missing_device_forms(spec); !missing.empty()) {
     return make_error(ErrorCode::kUnsupported,
@@ -115,10 +107,9 @@ Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec&
     placement.devices.push_back(backend.get());
     stand_ins.push_back(std::move(backend));
   }
-  LLMRUN_ASSIGN(const auto wanted, context_options(context, spec));
   LLMRUN_ASSIGN(const auto model,
                 runtime::Model::load(file, placement, spec, {}, runtime::LoadFor::kPlanning));
-  LLMRUN_ASSIGN(const runtime::MemoryPlan memory, model->plan(wanted));
+  LLMRUN_ASSIGN(const runtime::MemoryPlan memory, model->plan(context));
   const uint64_t alignment = runtime::device_rounding_bytes(count_tensors(spec));
   SharedPlan result;
   for (size_t i = 0; i < cards.size(); ++i) {
@@ -132,8 +123,9 @@ Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec&
              fmt::format("the share of one of {} cards, of all layers", cards.size()));
     add_part(plan, "alignment", alignment, "of tensors, and pieces of 2 MiB");
     for (const runtime::PlanItem& item : memory.items) {
-      const bool own = item.component == "KV cache" || item.component == "activations" ||
-                       item.component == "position tables";
+      using runtime::PlanPart;
+      const bool own = item.part == PlanPart::kCache || item.part == PlanPart::kActivations ||
+                       item.part == PlanPart::kTables;
       if (own && item.device == i) add_part(plan, item.component, item.bytes, item.detail);
     }
     add_part(plan, "workspace", kernels::cuda::workspace_bytes(memory.max_rows, memory.max_width),

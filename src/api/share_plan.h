@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "gguf/reader.h"
-#include "llmrun/model.h"
 #include "runtime/device_plan.h"
+#include "runtime/memory_plan.h"
 #include "runtime/spec.h"
 
 namespace llmrun {
@@ -31,7 +31,7 @@ struct SharedPlan {
 // Exact but for what the driver takes, and without any card: the shares are bound, and nothing is
 // read or copied. kUnsupported names what of the model cannot be shared or has no form on a GPU.
 Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec& spec,
-                               const ContextOptions& context,
+                               const runtime::ContextOptions& context,
                                std::span<const runtime::DeviceRequest> cards, ExchangeWay way);
 
 }  // namespace llmrun

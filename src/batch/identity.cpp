@@ -87,6 +87,7 @@ Result<Json> describe(const FoundModel& found) {
       {"device", load.device},
       {"cpu-target", load.cpu_target.empty() ? describe_machine().chosen_target : load.cpu_target}};
   if (load.gpu_layers) model["gpu-layers"] = *load.gpu_layers;
+  if (load.cpu_experts) model["cpu-experts"] = *load.cpu_experts;
   if (load.split_tensors) model["split-mode"] = "tensor";
   LLMRUN_ASSIGN(model["hash"], model_fingerprint(found.path));
   const RopeOverride& rope = load.rope;

@@ -91,7 +91,8 @@ class BenchCommand : public Command {
     if (bench_options.prompt_tokens.empty() && bench_options.decode_tokens.empty()) {
       return make_error(ErrorCode::kUsage, "nothing to measure: both -p and -n are 0");
     }
-    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
+    LLMRUN_ASSIGN(const std::filesystem::path path,
+                  load_.find(model_, bench_context(bench_options)));
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     LLMRUN_ASSIGN(const std::vector<MachinePeak> peaks, measure());
     const auto results =

@@ -86,8 +86,10 @@ class EmbedCommand : public Command {
     LLMRUN_ASSIGN(std::vector<std::string> texts, read_texts());
     for (std::string& text : texts) text.insert(0, prefix_);
     LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
+    LLMRUN_TRY(choose_sizes(path, texts));
+    load_.load.embedder = embedder_;
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
-    LLMRUN_ASSIGN(Embedder embedder, open_embedder(model, texts));
+    LLMRUN_ASSIGN(Embedder embedder, Embedder::open(model, embedder_));
     per_token_ = embedder.pooling() == Pooling::kNone;
     LLMRUN_TRY(embedder.embed(texts, embed_, [&](int64_t index, const Embedding& embedding) {
       print_one(model, embedder, index, embedding);
@@ -124,7 +126,8 @@ class EmbedCommand : public Command {
   }
 
   // With room for the longest of the texts, and no more: memory is for a pass of that many tokens.
-  Result<Embedder> open_embedder(const Model& model, std::span<const std::string> texts) {
+  Result<void> choose_sizes(const std::filesystem::path& path, std::span<const std::string> texts) {
+    LLMRUN_ASSIGN(const Model model, Model::open_vocabulary(path));
     for (size_t i = 0; i < std::size(kPoolings); ++i) {
       if (pooling_ == kPoolings[i].first) embedder_.pooling = kPoolings[i].second;
     }
@@ -136,7 +139,7 @@ class EmbedCommand : public Command {
       longest = std::max(longest, static_cast<int64_t>(tokens.size()));
     }
     embedder_.max_tokens = std::min(longest, limit);
-    return Embedder::open(model, embedder_);
+    return {};
   }
 
   void begin(const Model& model, const Embedder& embedder) const {

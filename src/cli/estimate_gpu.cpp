@@ -7,16 +7,25 @@
 #include "base/units.h"
 #include "cli/json.h"
 #include "cli/memory_plan_report.h"
+#include "cli/model_argument.h"
 #include "cli/output.h"
 #include "cli/text_layout.h"
 
 namespace llmrun::cli {
 namespace {
 
-constexpr const char* kGpuOptions[] = {"gpu", "vram", "bandwidth", "gpu-layers", "split-mode"};
+constexpr const char* kGpuOptions[] = {"gpu",        "vram",        "bandwidth",
+                                       "gpu-layers", "cpu-experts", "split-mode"};
 
 std::string card_text(const GpuCardEstimate& card) {
   return fmt::format("{} ({})", card.name, format_bytes(card.memory_bytes));
+}
+
+// "30 of 48 layers", and whose experts are elsewhere.
+std::string layers_text(const GpuEstimate& plan) {
+  const std::string text = fmt::format("{} of {} layers", plan.n_layers, plan.n_layers_all);
+  if (plan.n_cpu_experts == 0) return text;
+  return text + fmt::format(", without the experts of {},", plan.n_cpu_experts);
 }
 
 // One card, or as many as share every layer.
@@ -25,8 +34,8 @@ std::string verdict(const GpuEstimate& plan) {
     const std::string card = card_text(plan.cards[0]);
     if (!plan.fits) return fmt::format("{} layers do not fit on {}", plan.n_layers, card);
     if (plan.whole) return fmt::format("all {} layers fit on {}", plan.n_layers_all, card);
-    return fmt::format("{} of {} layers fit on {}; {} stay in main memory", plan.n_layers,
-                       plan.n_layers_all, card, format_bytes(plan.host_bytes));
+    return fmt::format("{} fit on {}; {} stay in main memory", layers_text(plan), card,
+                       format_bytes(plan.host_bytes));
   }
   for (size_t i = 0; i < plan.cards.size(); ++i) {
     const GpuCardEstimate& card = plan.cards[i];
@@ -42,8 +51,8 @@ std::string verdict(const GpuEstimate& plan) {
     layers += fmt::format("{}{}", layers.empty() ? "" : " + ", card.n_layers);
   }
   if (plan.whole) return fmt::format("all {} layers fit, {}", plan.n_layers_all, layers);
-  return fmt::format("{} of {} layers fit, {}; {} stay in main memory", plan.n_layers,
-                     plan.n_layers_all, layers, format_bytes(plan.host_bytes));
+  return fmt::format("{} fit, {}; {} stay in main memory", layers_text(plan), layers,
+                     format_bytes(plan.host_bytes));
 }
 
 std::string speed(const GpuEstimate& plan) {
@@ -77,6 +86,7 @@ Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
                             {"total_bytes", card.total_bytes},
                             {"vram_bytes", card.memory_bytes},
                             {"gpu_layers", card.n_layers},
+                            {"cpu_experts", card.n_cpu_experts},
                             {"fits", card.fits}});
     for (const MemoryItem& item : card.items) {
       out["components"].push_back({{"card", i},
@@ -92,6 +102,7 @@ Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
   out["host_bytes"] = plan.host_bytes;
   out["gpu_layers"] = plan.n_layers;
   out["layers"] = plan.n_layers_all;
+  out["cpu_experts"] = plan.n_cpu_experts;
   out["whole"] = plan.whole;
   out["fits"] = plan.fits;
   out["host_only"] = plan.host_only;
@@ -160,14 +171,11 @@ void GpuFlags::add_to(OptionTable& options) {
     request.split_tensors = text == "tensor";
     return {};
   };
-  options
-      .add_text("gpu-layers", 0, "N", "layers on cards, or auto (default: as many as fit)", nullptr)
-      .set = [this](std::string_view text) -> Result<void> {
-    request.layers.reset();
-    if (text == "auto") return {};
-    LLMRUN_ASSIGN(request.layers, parse_integer(text, "--gpu-layers", {0, 100000}));
-    return {};
-  };
+  add_number_or_auto(options, "gpu-layers", "layers on cards, or auto (default: as many as fit)",
+                     &request.layers);
+  add_number_or_auto(options, "cpu-experts",
+                     "layers whose experts stay in main memory (default: auto, as is fastest)",
+                     &request.cpu_experts);
 }
 
 Result<bool> GpuFlags::wanted(const OptionTable& options) const {

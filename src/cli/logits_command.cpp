@@ -164,9 +164,11 @@ class LogitsCommand : public Command {
   Result<void> execute() override {
     LLMRUN_TRY(check());
     LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
-    LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
-    LLMRUN_ASSIGN(const std::vector<TokenId> tokens, read_tokens(model));
+    // How many tokens there are is known before the model is loaded: a GPU has room for them.
+    LLMRUN_ASSIGN(const std::vector<TokenId> tokens, read_tokens(path));
     context_.context.context_tokens = static_cast<int64_t>(tokens.size());
+    load_.load.context = context_.context;
+    LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     LLMRUN_ASSIGN(Session session, model.new_session(context_.context));
 
     const auto n_vocab = static_cast<uint64_t>(model.info().vocabulary_size);
@@ -216,7 +218,7 @@ class LogitsCommand : public Command {
     return {};
   }
 
-  Result<std::vector<TokenId>> read_tokens(const Model& model) {
+  Result<std::vector<TokenId>> read_tokens(const std::filesystem::path& path) {
     std::vector<TokenId> tokens;
     if (options.given("ids")) {
       std::string list = ids_;
@@ -229,8 +231,9 @@ class LogitsCommand : public Command {
       if (options.given("file")) {
         LLMRUN_ASSIGN(text, read_input(file_));
       }
-      LLMRUN_ASSIGN(tokens, model.tokenize(text, {.add_special = !no_special_,
-                                                  .parse_special = parse_special_}));
+      LLMRUN_ASSIGN(const Model vocabulary, Model::open_vocabulary(path));
+      LLMRUN_ASSIGN(tokens, vocabulary.tokenize(text, {.add_special = !no_special_,
+                                                       .parse_special = parse_special_}));
     }
     if (tokens.empty()) return make_error(ErrorCode::kUsage, "there are no tokens to read");
     return tokens;

@@ -46,6 +46,17 @@ Result<AdapterOption> parse_adapter(std::string_view text) {
   return adapter;
 }
 
+void add_number_or_auto(OptionTable& options, std::string name, std::string help,
+                        std::optional<int64_t>* target) {
+  Option& option = options.add_text(name, 0, "N", std::move(help), nullptr);
+  option.set = [target, what = "--" + name](std::string_view text) -> Result<void> {
+    target->reset();
+    if (text == "auto") return {};
+    LLMRUN_ASSIGN(*target, parse_integer(text, what, {0, 100000}));
+    return {};
+  };
+}
+
 void add_rope_options(OptionTable& options, RopeOverride* rope) {
   options.add_choice("rope-scaling", 0, {"none", "linear", "yarn"},
                      "how positions are scaled (default: as the model says)", &rope->scaling);
@@ -70,17 +81,14 @@ void LoadFlags::add_to(OptionTable& options) {
     load.tell_choice = true;
     return {};
   };
-  options
-      .add_text("gpu-layers", 0, "N",
-                "layers on the GPU, the last ones of the model; the CPU runs the others (default: "
-                "auto, as many as fit)",
-                nullptr)
-      .set = [this](std::string_view text) -> Result<void> {
-    load.gpu_layers.reset();
-    if (text == "auto") return {};
-    LLMRUN_ASSIGN(load.gpu_layers, parse_integer(text, "--gpu-layers", {0, 100000}));
-    return {};
-  };
+  add_number_or_auto(options, "gpu-layers",
+                     "layers on the GPU, the last ones of the model; the CPU runs the others "
+                     "(default: auto, as many as fit)",
+                     &load.gpu_layers);
+  add_number_or_auto(options, "cpu-experts",
+                     "of a mixture of experts, layers (the first ones) whose experts stay in main "
+                     "memory, where the CPU runs them (default: auto, as is fastest)",
+                     &load.cpu_experts);
   options
       .add_text(
           "split-mode", 0, "MODE",

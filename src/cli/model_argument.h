@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "cli/fetch_flags.h"
@@ -15,11 +16,16 @@ namespace llmrun::cli {
 // FILE or FILE:SCALE; a file whose name has the colon goes first.
 Result<AdapterOption> parse_adapter(std::string_view text);
 
+// A number of layers; "auto" leaves the target empty.
+void add_number_or_auto(OptionTable& options, std::string name, std::string help,
+                        std::optional<int64_t>* target);
+
 // --rope-scaling, --rope-factor, --rope-base, --rope-original-context.
 void add_rope_options(OptionTable& options, RopeOverride* rope);
 
-// --threads, --device, --gpu-layers, --strict-device, --cpu-target, --adapter, the options of rope
-// and those of FetchFlags; and what travels with the model that is loaded.
+// --threads, --device, --gpu-layers, --cpu-experts, --split-mode, --strict-device, --cpu-target,
+// --adapter, the options of rope and those of FetchFlags; and what travels with the model that is
+// loaded.
 struct LoadFlags {
   FetchFlags fetch;
   int64_t threads = 0;

@@ -62,11 +62,17 @@ class PerplexityCommand : public Command {
                         "--ctx has no effect with --base, which reads the text as one context");
     }
     LLMRUN_ASSIGN(const std::string text, read_input(file_));
-    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
+    TopPredictions base;
+    if (!base_.empty()) {
+      LLMRUN_ASSIGN(base, read_top_predictions(base_));
+    }
+    const ContextOptions context =
+        base_.empty() ? perplexity_context(window_) : judge_context(base);
+    LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_, context));
     LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     show_progress_ = is_terminal(STDERR_FILENO) && !json;
     const InterruptGuard guard;
-    return base_.empty() ? judge_alone(model, text) : judge_with_base(model, text);
+    return base_.empty() ? judge_alone(model, text) : judge_with_base(model, text, base);
   }
 
  private:
@@ -97,8 +103,8 @@ class PerplexityCommand : public Command {
     return {};
   }
 
-  [[nodiscard]] Result<void> judge_with_base(const Model& model, const std::string& text) const {
-    LLMRUN_ASSIGN(const TopPredictions base, read_top_predictions(base_));
+  [[nodiscard]] Result<void> judge_with_base(const Model& model, const std::string& text,
+                                             const TopPredictions& base) const {
     const auto result = judge_against(
         model, text, base,
         [this](const JudgedText& so_far, double share) { return note(so_far.perplexity, share); });

@@ -56,8 +56,9 @@ class RerankCommand : public Command {
     if (query_.empty()) return make_error(ErrorCode::kUsage, "--query TEXT is missing");
     LLMRUN_TRY(read_documents());
     LLMRUN_ASSIGN(const std::filesystem::path path, load_.find(model_));
-    LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     embedder_.pooling = Pooling::kRank;
+    load_.load.embedder = embedder_;
+    LLMRUN_ASSIGN(const Model model, Model::open(path, load_.value()));
     LLMRUN_ASSIGN(Embedder embedder, Embedder::open(model, embedder_));
     LLMRUN_ASSIGN(std::vector<RankedDocument> ranked, embedder.rank(query_, documents_, truncate_));
     if (top_ > 0) ranked.resize(std::min(ranked.size(), static_cast<size_t>(top_)));

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error.h"
+
 namespace llmrun::runtime {
 namespace {
 
@@ -29,10 +31,24 @@ struct Sums {
   }
 };
 
+// The experts of a layer, and what else it has.
+LayerNeed experts_of(const LayerNeed& layer) {
+  LayerNeed need;
+  need.weight_bytes = layer.expert_bytes;
+  need.read_bytes = layer.expert_read_bytes;
+  return need;
+}
+LayerNeed without_experts(LayerNeed need) {
+  need.weight_bytes -= need.expert_bytes;
+  need.read_bytes -= need.expert_read_bytes;
+  return need;
+}
+
 // What one card holds.
 struct Share {
   Sums sums;
   size_t n_layers = 0;
+  int64_t n_cpu_experts = 0;  // of these layers, those whose experts the host has
   bool input = false, output = false;
   uint64_t copies = 0;  // of weights that others have too
   [[nodiscard]] bool any() const { return n_layers > 0 || input || output; }
@@ -55,8 +71,18 @@ uint64_t total_of(const ModelNeed& need, const Share& share) {
 
 class Division {
  public:
-  Division(const ModelNeed& need, std::span<const DeviceRequest> cards)
-      : need_(need), cards_(cards) {}
+  // The experts of the first `cpu_experts` layers that have some stay in main memory.
+  Division(const ModelNeed& need, std::span<const DeviceRequest> cards, int64_t cpu_experts)
+      : need_(need), cards_(cards) {
+    for (int64_t n = 0; first_with_experts_ < need.layers.size(); ++first_with_experts_) {
+      if (need.layers[first_with_experts_].expert_bytes > 0 && n++ == cpu_experts) break;
+    }
+  }
+
+  // Of a layer on a card.
+  [[nodiscard]] bool experts_stay(size_t i) const {
+    return i < first_with_experts_ && need_.layers[i].expert_bytes > 0;
+  }
 
   // The shares of the cards, and of the host at the end.
   [[nodiscard]] std::vector<Share> shares(const std::vector<int>& layers) const {
@@ -65,8 +91,13 @@ class Division {
       return card == kHost ? shares.back() : shares[static_cast<size_t>(card)];
     };
     for (size_t i = 0; i < layers.size(); ++i) {
-      at(layers[i]).sums.include(need_.layers[i]);
-      ++at(layers[i]).n_layers;
+      Share& share = at(layers[i]);
+      ++share.n_layers;
+      const bool divided = layers[i] != kHost && experts_stay(i);
+      share.sums.include(divided ? without_experts(need_.layers[i]) : need_.layers[i]);
+      if (!divided) continue;
+      ++share.n_cpu_experts;
+      shares.back().sums.include(experts_of(need_.layers[i]));
     }
     const int first = layers.empty() ? 0 : layers.front();
     const int last = layers.empty() ? 0 : layers.back();
@@ -76,7 +107,7 @@ class Division {
     at(last).output = true;
     if (first != last && first != kHost) at(first).copies = need_.tied_bytes;
     for (size_t i = 0; i < cards_.size(); ++i) {
-      if (shares[i].n_layers == layers.size()) continue;
+      if (shares[i].n_layers == layers.size() && shares[i].n_cpu_experts == 0) continue;
       shares[i].copies = add(shares[i].copies, need_.shared_bytes);
     }
     return shares;
@@ -123,8 +154,9 @@ class Division {
   [[nodiscard]] std::vector<int> by_memory(const std::vector<size_t>& chosen) const {
     std::vector<int> layers(need_.layers.size(), kHost);
     const auto bytes_of = [&](size_t i) {
-      return static_cast<double>(need_.layers[i].weight_bytes) +
-             static_cast<double>(need_.layers[i].cache_bytes);
+      const LayerNeed& whole = need_.layers[i];
+      const LayerNeed layer = experts_stay(i) ? without_experts(whole) : whole;
+      return static_cast<double>(layer.weight_bytes) + static_cast<double>(layer.cache_bytes);
     };
     double all = 0.0, free = 0.0;
     for (const size_t i : chosen) all += bytes_of(i);
@@ -160,6 +192,75 @@ class Division {
 
   const ModelNeed& need_;
   std::span<const DeviceRequest> cards_;
+  size_t first_with_experts_ = 0;  // of the layers that have theirs where they are
+};
+
+// A division that was made.
+struct Divided {
+  Divided(const Division& division, std::vector<int> of_layers)
+      : layers(std::move(of_layers)), shares(division.shares(layers)), fits(division.fits(shares)) {
+    for (size_t i = 0; i < layers.size(); ++i) {
+      cpu_experts.push_back(layers[i] != kHost && division.experts_stay(i));
+    }
+  }
+  [[nodiscard]] size_t n_on_cards() const { return layers.size() - shares.back().n_layers; }
+
+  std::vector<int> layers;
+  std::vector<bool> cpu_experts;
+  std::vector<Share> shares;
+  bool fits;
+};
+
+class Planner {
+ public:
+  Planner(const ModelNeed& need, std::span<const DeviceRequest> cards,
+          std::optional<int64_t> layers)
+      : need_(need), cards_(cards) {
+    const auto n_all = static_cast<int64_t>(need.layers.size());
+    if (layers) layers_ = static_cast<size_t>(std::clamp<int64_t>(*layers, 0, n_all));
+  }
+
+  [[nodiscard]] Divided with_experts_out(int64_t cpu_experts) const {
+    const Division division(need_, cards_, cpu_experts);
+    return {division, layers_ ? division.divide(*layers_) : division.divide_most()};
+  }
+
+  // A card's memory is the faster one and a token reads the same bytes in all, so the best division
+  // is the one in which it reads the least of main memory.
+  [[nodiscard]] Divided best() const {
+    Divided whole_layers = with_experts_out(0);
+    const auto n_able =
+        static_cast<size_t>(std::count_if(need_.layers.begin(), need_.layers.end(),
+                                          [](const LayerNeed& layer) { return !layer.host_only; }));
+    const bool all_there = whole_layers.n_on_cards() == std::min(n_able, layers_.value_or(n_able));
+    const int64_t most = need_.n_expert_layers();
+    if (most == 0 || (whole_layers.fits && all_there)) return whole_layers;
+    Divided experts = fewest_experts_out(most);
+    const auto host_read = [](const Divided& divided) { return divided.shares.back().sums.read; };
+    const bool better = experts.fits && host_read(experts) < host_read(whole_layers);
+    return better || !whole_layers.fits ? experts : whole_layers;
+  }
+
+ private:
+  // With as many layers on cards as there can be without any experts.
+  [[nodiscard]] Divided fewest_experts_out(int64_t most) const {
+    Divided best = with_experts_out(most);
+    if (!best.fits) return best;
+    const size_t n_layers = best.n_on_cards();
+    int64_t too_few = 0, enough = most;
+    while (enough - too_few > 1) {
+      const int64_t n = too_few + (enough - too_few) / 2;
+      const Division division(need_, cards_, n);
+      Divided divided(division, division.divide(n_layers));
+      (divided.fits ? enough : too_few) = n;
+      if (divided.fits) best = std::move(divided);
+    }
+    return best;
+  }
+
+  const ModelNeed& need_;
+  std::span<const DeviceRequest> cards_;
+  std::optional<size_t> layers_;
 };
 
 DevicePlan describe(const ModelNeed& need, const DeviceRequest& card, const Share& share) {
@@ -167,8 +268,9 @@ DevicePlan describe(const ModelNeed& need, const DeviceRequest& card, const Shar
   const size_t n_all = need.layers.size();
   plan.n_layers = static_cast<int64_t>(share.n_layers);
   plan.n_layers_all = static_cast<int64_t>(n_all);
+  plan.n_cpu_experts = share.n_cpu_experts;
   plan.memory_bytes = card.memory_bytes;
-  plan.whole = share.n_layers == n_all;
+  plan.whole = share.n_layers == n_all && share.n_cpu_experts == 0;
   const auto part = [&](const char* component, uint64_t bytes, std::string detail) {
     if (bytes == 0) return;
     plan.parts.push_back({component, bytes, std::move(detail)});
@@ -181,7 +283,10 @@ DevicePlan describe(const ModelNeed& need, const DeviceRequest& card, const Shar
                              : share.input               ? " and the embedding"
                                                          : "";
     part("weights", share.sums.weights,
-         fmt::format("{} of {} layers{}", share.n_layers, n_all, more));
+         fmt::format("{} of {} layers{}{}", share.n_layers, n_all, more,
+                     share.n_cpu_experts == 0
+                         ? ""
+                         : fmt::format(", without the experts of {}", share.n_cpu_experts)));
     part("copies", share.copies, "of weights that other devices have too");
     part("alignment", device_rounding_bytes(need.n_tensors),
          fmt::format("{} tensors of {} bytes each, pieces of 2 MiB", need.n_tensors,
@@ -217,19 +322,40 @@ uint64_t device_rounding_bytes(uint64_t n_tensors) {
   return add(kRoundingBytes, n_tensors * kTensorAlignment);
 }
 
+int64_t ModelNeed::n_expert_layers() const {
+  return std::count_if(layers.begin(), layers.end(),
+                       [](const LayerNeed& layer) { return layer.expert_bytes > 0; });
+}
+
+Result<void> check_cpu_experts(const ModelNeed& need, std::optional<int64_t> wanted) {
+  const int64_t most = need.n_expert_layers();
+  if (!wanted) return {};
+  if (most == 0) {
+    return make_error(ErrorCode::kUsage,
+                      "--cpu-experts has no effect: the model has no experts; --gpu-layers says "
+                      "how many of its layers a GPU has");
+  }
+  if (*wanted >= 0 && *wanted <= most) return {};
+  return make_error(
+      ErrorCode::kUsage,
+      "--cpu-experts is {}, and {} layers of the model have experts; give 0 to {}, or "
+      "auto",
+      *wanted, most, most);
+}
+
 DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest> cards,
-                           std::optional<int64_t> wanted) {
-  const Division division(need, cards);
-  const auto n_all = static_cast<int64_t>(need.layers.size());
+                           std::optional<int64_t> layers, std::optional<int64_t> cpu_experts) {
+  const Planner planner(need, cards, layers);
+  Divided divided = cpu_experts ? planner.with_experts_out(*cpu_experts) : planner.best();
+  const std::vector<Share>& shares = divided.shares;
   DivisionPlan plan;
-  plan.layers = wanted
-                    ? division.divide(static_cast<size_t>(std::clamp<int64_t>(*wanted, 0, n_all)))
-                    : division.divide_most();
-  const std::vector<Share> shares = division.shares(plan.layers);
+  plan.layers = std::move(divided.layers);
+  plan.cpu_experts = std::move(divided.cpu_experts);
   plan.host_bytes = add(shares.back().sums.weights, shares.back().sums.cache);
-  plan.n_layers = n_all - static_cast<int64_t>(shares.back().n_layers);
-  plan.whole = plan.n_layers == n_all;
-  plan.fits = division.fits(shares);
+  plan.n_layers = static_cast<int64_t>(plan.layers.size() - shares.back().n_layers);
+  plan.n_cpu_experts = std::count(plan.cpu_experts.begin(), plan.cpu_experts.end(), true);
+  plan.whole = shares.back().n_layers == 0 && plan.n_cpu_experts == 0;
+  plan.fits = divided.fits;
   plan.most_tokens_per_second = most_tokens_per_second(cards, shares);
   for (size_t i = 0; i < cards.size(); ++i) {
     plan.cards.push_back(describe(need, cards[i], shares[i]));
@@ -238,7 +364,8 @@ DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest>
 }
 
 DevicePlan plan_device(const ModelNeed& need, const DeviceRequest& request) {
-  DivisionPlan division = plan_division(need, std::span(&request, 1), request.layers);
+  DivisionPlan division =
+      plan_division(need, std::span(&request, 1), request.layers, request.cpu_experts);
   DevicePlan plan = std::move(division.cards[0]);
   plan.host_bytes = division.host_bytes;
   plan.most_tokens_per_second = division.most_tokens_per_second;

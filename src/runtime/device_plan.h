@@ -1,7 +1,8 @@
 // What fits on GPUs: the bytes of every part, for the whole model or for its last layers, and the
 // speed that bandwidth allows. Pure arithmetic on sizes, so a card need not be here to be planned
 // for. The layers of a card follow one another, the last ones on the last card; what no card takes
-// stays in main memory and is run by the CPU.
+// stays in main memory and is run by the CPU: whole layers, or the experts of layers alone, which
+// are large and of which a token reads few.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,9 @@ struct LayerNeed {
   uint64_t read_bytes = 0;   // of the weights, what one token reads
   uint64_t cache_bytes = 0;  // keys, values and recurrent states
   bool host_only = false;    // a card's kernels cannot run it
+  // Of the weights, the experts; 0: the layer has none.
+  uint64_t expert_bytes = 0;
+  uint64_t expert_read_bytes = 0;
 };
 struct ModelNeed {
   std::vector<LayerNeed> layers;
@@ -44,6 +48,8 @@ struct ModelNeed {
   uint64_t activation_bytes = 0;
   uint64_t workspace_bytes = 0;
   uint64_t table_bytes = 0;  // of positions
+
+  [[nodiscard]] int64_t n_expert_layers() const;
 };
 
 struct DeviceRequest {
@@ -51,7 +57,12 @@ struct DeviceRequest {
   double bytes_per_second = 0;
   double host_bytes_per_second = 0;  // 0: unknown, then no speed is told for a split
   std::optional<int64_t> layers;     // nullopt: as many as fit
+  // Layers whose experts stay in main memory, the first ones that have experts; nullopt: as is
+  // best.
+  std::optional<int64_t> cpu_experts = {};
 };
+// kUsage when there are no experts, or fewer layers with experts than that.
+Result<void> check_cpu_experts(const ModelNeed& need, std::optional<int64_t> wanted);
 
 struct DevicePart {
   std::string component;
@@ -65,8 +76,9 @@ struct DevicePlan {
   uint64_t host_bytes = 0;        // weights and caches that stay in main memory
   int64_t n_layers = 0;           // on the card
   int64_t n_layers_all = 0;
-  bool whole = false;  // nothing is computed on the CPU
-  bool fits = false;   // total_bytes <= memory_bytes
+  int64_t n_cpu_experts = 0;  // of the layers on the card, those whose experts are not
+  bool whole = false;         // nothing is computed on the CPU
+  bool fits = false;          // total_bytes <= memory_bytes
   // Tokens per second if reading weights and a full cache were all there is to do; 0: not known.
   double most_tokens_per_second = 0;
 };
@@ -84,16 +96,20 @@ inline constexpr int kHost = -1;
 // Several cards, and who has which layer.
 struct DivisionPlan {
   std::vector<DevicePlan> cards;
-  std::vector<int> layers;  // of each layer its card, or kHost
+  std::vector<int> layers;        // of each layer its card, or kHost
+  std::vector<bool> cpu_experts;  // of each layer: it is on a card, and its experts are not
   uint64_t host_bytes = 0;
   int64_t n_layers = 0;  // on cards
-  bool whole = false;    // nothing is computed on the CPU
-  bool fits = false;     // every card's part does
+  int64_t n_cpu_experts = 0;
+  bool whole = false;  // nothing is computed on the CPU
+  bool fits = false;   // every card's part does
   double most_tokens_per_second = 0;
 };
-// `layers` is for all cards together; that of the requests is not looked at. Cards share the layers
-// by their memory when that fits, else each takes what it can.
+// `layers` and `cpu_experts` are for all cards together; those of the requests are not looked at.
+// Cards share the layers by their memory when that fits, else each takes what it can. Experts stay
+// in main memory when a token then reads less of that than when whole layers do.
 DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest> cards,
-                           std::optional<int64_t> layers);
+                           std::optional<int64_t> layers,
+                           std::optional<int64_t> cpu_experts = std::nullopt);
 
 }  // namespace llmrun::runtime

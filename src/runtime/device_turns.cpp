@@ -14,8 +14,7 @@ void DeviceTurns::begin_on(size_t device) {
   ops_.switch_to(backend.ops());
 }
 
-void DeviceTurns::give_to(size_t layer) {
-  const size_t next = placement_.of(static_cast<int64_t>(layer));
+void DeviceTurns::give_to_device(size_t next) {
   if (measuring()) {
     device_ = next;
     return;

@@ -29,6 +29,8 @@ class DeviceTurns {
 
   [[nodiscard]] kernels::Ops& ops() { return ops_; }
   [[nodiscard]] const TurnPart& part() const { return parts_[device_]; }
+  // Of the device whose turn it is; null when measuring.
+  [[nodiscard]] std::byte* arena() const { return measuring() ? nullptr : part().arena; }
   [[nodiscard]] bool measuring() const { return parts_.empty(); }
 
   // The device of what is before the first layer begins.
@@ -36,13 +38,22 @@ class DeviceTurns {
   [[nodiscard]] bool has_turn(size_t layer) const {
     return placement_.of(static_cast<int64_t>(layer)) == device_;
   }
-  // Waits for the device and gives the turn to that of the layer.
-  void give_to(size_t layer);
+  // Waits for the device and gives the turn to that of the layer, or that of its experts.
+  void give_to(size_t layer) { give_to_device(placement_.of(static_cast<int64_t>(layer))); }
+  void give_to_experts(size_t layer) {
+    give_to_device(placement_.of_experts(static_cast<int64_t>(layer)));
+  }
+  // Whether the two differ.
+  [[nodiscard]] bool experts_are_elsewhere(size_t layer) const {
+    const auto i = static_cast<int64_t>(layer);
+    return placement_.of_experts(i) != placement_.of(i);
+  }
   // Waits for the last device; the first error of any.
   Result<void> end();
 
  private:
   void begin_on(size_t device);
+  void give_to_device(size_t device);
 
   const Placement& placement_;
   std::vector<TurnPart> parts_;

@@ -260,6 +260,14 @@ uint64_t MemoryPlan::total_bytes() const {
   return total;
 }
 
+uint64_t MemoryPlan::bytes_of(PlanPart part, std::optional<size_t> device) const {
+  uint64_t total = 0;
+  for (const PlanItem& item : items) {
+    if (item.part == part && device.value_or(item.device) == item.device) total += item.bytes;
+  }
+  return total;
+}
+
 Result<ContextPlan> plan_context(const LoadedModel& model, const ContextOptions& wanted) {
   const Placement& placement = model.placement;
   ContextPlan plan;
@@ -288,60 +296,60 @@ MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
   result.context_tokens = options.context_tokens;
   result.max_sequences = options.max_sequences;
   result.pool_tokens = options.pool_tokens;
+  result.logits_rows = options.pooling ? 0 : plan.output_rows;
   result.layer_cache_bytes = layer_caches(plan);
   result.max_rows = plan.max_rows;
   result.max_width = plan.max_width;
-  const auto add = [&](const char* component, uint64_t bytes, std::string detail,
+  const auto add = [&](PlanPart part, const char* component, uint64_t bytes, std::string detail,
                        size_t device = 0) {
-    if (bytes > 0) result.items.push_back({component, bytes, std::move(detail), false, device});
+    if (bytes == 0) return;
+    result.items.push_back({part, component, bytes, std::move(detail), false, device});
   };
-  const auto add_of_model = [&](const char* component, uint64_t bytes, std::string detail,
-                                size_t device = 0) {
-    add(component, bytes, std::move(detail), device);
-    if (bytes > 0) result.items.back().of_model = true;
+  const auto add_mapped = [&](PlanPart part, const char* component, uint64_t bytes,
+                              const char* detail) {
+    add(part, component, bytes, detail);
+    if (bytes > 0) result.items.back().mapped = true;
   };
-  add_of_model("weights (mapped file)", weights.mapped_bytes(),
-               "the tensors the model uses, as stored");
-  for (PlanItem& item : result.items) item.mapped = true;
-  add_of_model("weights (converted)", weights.converted_bytes(),
-               "vectors stored in other types than F32");
-  add_of_model("adapters", weights.adapters().mapped_bytes(),
-               "the tensors of the adapters, as stored");
-  if (weights.adapters().any()) result.items.back().mapped = true;
-  add_of_model("adapters (converted)", weights.adapters().converted_bytes(),
-               "of the embedding that is the output layer, too");
+  add_mapped(PlanPart::kWeights, "weights (mapped file)", weights.mapped_bytes(),
+             "the tensors the model uses, as stored");
+  add(PlanPart::kConvertedWeights, "weights (converted)", weights.converted_bytes(),
+      "vectors stored in other types than F32");
+  add_mapped(PlanPart::kAdapters, "adapters", weights.adapters().mapped_bytes(),
+             "the tensors of the adapters, as stored");
+  add(PlanPart::kAdapters, "adapters (converted)", weights.adapters().converted_bytes(),
+      "of the embedding that is the output layer, too");
   for (size_t i = 0; i < plan.devices.size(); ++i) {
     const DeviceBytes& device = plan.devices[i];
     const auto& tables = model.tables_of(i).buffer;
     const uint64_t weight_bytes =
         model.shared() ? model.shares[i].weights.device_bytes(0) : weights.device_bytes(i);
     if (model.placement.devices[i]->name() != "cpu") {
-      add_of_model(
-          "weights", weight_bytes,
+      add(PlanPart::kWeights, "weights", weight_bytes,
           model.shared() ? "this device's share of all layers" : "of the layers of this device", i);
     }
     result.device_weights.push_back(weight_bytes);
-    add_of_model("position tables", tables ? tables->size() : 0, "angles and slopes", i);
-    add("KV cache", device.kv, kv_detail(plan), i);
-    add("recurrent state", device.state,
+    add(PlanPart::kTables, "position tables", tables ? tables->size() : 0, "angles and slopes", i);
+    add(PlanPart::kCache, "KV cache", device.kv, kv_detail(plan), i);
+    add(PlanPart::kStates, "recurrent state", device.state,
         fmt::format("{} sequences and {} kept ends x {} values of float32", options.max_sequences,
                     plan.n_states - options.max_sequences, plan.state.device_floats[i]),
         i);
-    add("activations", plan.arena_bytes,
+    add(PlanPart::kActivations, "activations", plan.arena_bytes,
         fmt::format("one forward pass of {} tokens", options.batch_tokens), i);
-    add("backend workspace", device.workspace,
+    add(PlanPart::kWorkspace, "backend workspace", device.workspace,
         fmt::format("products of up to {} rows of {} values", plan.max_rows, plan.max_width), i);
   }
   if (options.pooling) {
-    add("vectors", plan.output_bytes,
+    add(PlanPart::kOutput, "vectors", plan.output_bytes,
         fmt::format("{} rows of {} values", plan.output_rows, plan.output_width));
   } else {
-    add("logits", plan.output_bytes,
+    add(PlanPart::kOutput, "logits", plan.output_bytes,
         fmt::format("{} rows x {} tokens of vocabulary", plan.output_rows, plan.output_width));
   }
-  add("bookkeeping", model.shares.size() * plan.host_bytes,
+  add(PlanPart::kBookkeeping, "bookkeeping", model.shares.size() * plan.host_bytes,
       "ids, positions and expert choices of a batch");
-  add("meeting place", plan.gather_bytes, "parts of sums, on their way between devices");
+  add(PlanPart::kBookkeeping, "meeting place", plan.gather_bytes,
+      "parts of sums, on their way between devices");
   return result;
 }
 

@@ -33,13 +33,31 @@ struct ContextOptions {
   bool commit = false;  // take all memory from the system at once, see kernels::Buffer::commit
 };
 
+// What bytes are for.
+enum class PlanPart : uint8_t {
+  // There before a context is.
+  kWeights,
+  kConvertedWeights,
+  kAdapters,
+  kTables,  // of positions
+  // Of a context.
+  kCache,  // keys and values
+  kStates,
+  kActivations,
+  kWorkspace,
+  kOutput,       // logits or vectors
+  kBookkeeping,  // what the host writes for a pass, and what crosses between devices
+};
+
 struct PlanItem {
-  std::string component;  // "weights (mapped file)", "KV cache", "activations", "logits", …
+  PlanPart part = PlanPart::kWeights;
+  std::string component;  // for the reader: "weights (mapped file)", "KV cache", "logits", …
   uint64_t bytes = 0;
-  std::string detail;     // how the number comes about, for the reader
-  bool mapped = false;    // pages of a file: the system may drop them and read them again
-  size_t device = 0;      // in whose memory, as a place in Placement::devices
-  bool of_model = false;  // there before a context is: weights, adapters, tables
+  std::string detail;   // how the number comes about, for the reader
+  bool mapped = false;  // pages of a file: the system may drop them and read them again
+  size_t device = 0;    // in whose memory, as a place in Placement::devices
+
+  [[nodiscard]] bool of_model() const { return part <= PlanPart::kTables; }
 };
 
 struct MemoryPlan {
@@ -47,11 +65,14 @@ struct MemoryPlan {
   int64_t context_tokens = 0;
   int64_t max_sequences = 1;
   int64_t pool_tokens = 0;
+  int64_t logits_rows = 0;  // 0: a context for vectors
   // Of the KV cache and the recurrent states, what each layer has. Empty where layers share it.
   std::vector<uint64_t> layer_cache_bytes;
   std::vector<uint64_t> device_weights;  // bytes of each device
   int64_t max_rows = 0, max_width = 0;   // the largest product, for the scratch of other backends
   [[nodiscard]] uint64_t total_bytes() const;
+  // On one device, or on all.
+  [[nodiscard]] uint64_t bytes_of(PlanPart part, std::optional<size_t> device = {}) const;
 };
 
 }  // namespace llmrun::runtime

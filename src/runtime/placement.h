@@ -1,6 +1,7 @@
 // Which device runs each layer of a model, or that all of them do. The embedding is on the device
 // of the first layer, and what follows the last layer on the device of that; weights, keys, values
-// and states lie where they are used.
+// and states lie where they are used. The experts of a layer may be on another device than the rest
+// of it: they are large, and a token reads few of them.
 #pragma once
 
 #include <algorithm>
@@ -22,12 +23,17 @@ struct Placement {
   bool tensors = false;
   // How they exchange their parts then; null: through main memory.
   kernels::Gatherer* gatherer = nullptr;
+  // Of each layer, the device of its experts, if it has any; empty: that of the layer.
+  std::vector<uint8_t> experts = {};
 
   // The device of a layer; -1: what is before the first, n_layers: what follows the last.
   [[nodiscard]] size_t of(int64_t layer) const {
     if (layers.empty()) return 0;
     return layers[static_cast<size_t>(
         std::clamp<int64_t>(layer, 0, static_cast<int64_t>(layers.size()) - 1))];
+  }
+  [[nodiscard]] size_t of_experts(int64_t layer) const {
+    return experts.empty() ? of(layer) : experts[static_cast<size_t>(layer)];
   }
   [[nodiscard]] kernels::Backend& backend_of(int64_t layer) const { return *devices[of(layer)]; }
   [[nodiscard]] std::string name(size_t device) const {

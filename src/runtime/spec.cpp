@@ -13,12 +13,8 @@ class Walker {
   explicit Walker(const LayerTensorVisitor& visit) : visit_(visit) {}
   void set_layer(int64_t layer) { layer_ = layer; }
 
-  void matrix(TensorDecl& tensor) const {
-    if (tensor.declared()) visit_(tensor, true, layer_);
-  }
-  void vector(TensorDecl& tensor) const {
-    if (tensor.declared()) visit_(tensor, false, layer_);
-  }
+  void matrix(TensorDecl& tensor) const { visit(tensor, {.is_matrix = true, .layer = layer_}); }
+  void vector(TensorDecl& tensor) const { visit(tensor, {.layer = layer_}); }
   void operator()(Linear& linear) const {
     matrix(linear.weight);
     vector(linear.bias);
@@ -112,7 +108,9 @@ class Walker {
   }
   void operator()(Experts& experts) const {
     for (Linear* linear : {&experts.gate, &experts.up, &experts.gate_up, &experts.down}) {
-      (*this)(*linear);
+      visit(linear->weight, {.is_matrix = true, .of_experts = true, .layer = layer_});
+      visit(linear->bias, {.of_experts = true, .layer = layer_});
+      visit(linear->scale, {.of_experts = true, .layer = layer_});
     }
   }
   void operator()(MoeFfn& ffn) const {
@@ -128,6 +126,10 @@ class Walker {
   }
 
  private:
+  void visit(TensorDecl& tensor, const TensorUse& use) const {
+    if (tensor.declared()) visit_(tensor, use);
+  }
+
   const LayerTensorVisitor& visit_;
   int64_t layer_ = kBeforeLayers;
 };
@@ -136,7 +138,7 @@ class Walker {
 
 void for_each_tensor(ModelSpec& spec, const TensorVisitor& visit) {
   for_each_layer_tensor(
-      spec, [&](TensorDecl& tensor, bool is_matrix, int64_t) { visit(tensor, is_matrix); });
+      spec, [&](TensorDecl& tensor, const TensorUse& use) { visit(tensor, use.is_matrix); });
 }
 
 void for_each_layer_tensor(ModelSpec& spec, const LayerTensorVisitor& visit) {

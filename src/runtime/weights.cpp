@@ -67,22 +67,24 @@ Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement
   std::map<Key, int32_t> bound;
   std::unordered_set<std::string> counted;
   Result<void> status;
-  for_each_layer_tensor(spec, [&](TensorDecl& wanted, bool is_matrix, int64_t layer) {
+  for_each_layer_tensor(spec, [&](TensorDecl& wanted, const TensorUse& place) {
     if (!status) return;
     const gguf::TensorInfo* const found = file.find_tensor(wanted.name);
     if (found == nullptr) {
       if (wanted.required) status = missing(wanted);
       return;
     }
-    const size_t device = placement.of(layer);  // what devices share, each has
-    const Key key{wanted.name,     wanted.first, wanted.count, wanted.first_value,
-                  wanted.n_values, is_matrix,    device};
+    // What devices share, each has.
+    const size_t device =
+        place.of_experts ? placement.of_experts(place.layer) : placement.of(place.layer);
+    const Key key{wanted.name,     wanted.first,    wanted.count, wanted.first_value,
+                  wanted.n_values, place.is_matrix, device};
     if (const auto it = bound.find(key); it != bound.end()) {
       wanted.slot = it->second;
       return;
     }
     Result<int32_t> slot =
-        weights.bind_tensor(*found, wanted, is_matrix, *placement.devices[device]);
+        weights.bind_tensor(*found, wanted, place.is_matrix, *placement.devices[device]);
     if (!slot) {
       status = with_context(std::move(slot).error(), file.path());
       return;

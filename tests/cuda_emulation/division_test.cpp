@@ -1,6 +1,7 @@
-// Layers divided between the CPU and GPUs. Emulated ones are strict: nothing runs before the host
-// waits, and neither the host nor another device can touch a device's memory. The stored logits are
-// met; what a model takes of a device is given back, however often it is loaded.
+// Layers divided between the CPU and GPUs, and their experts. Emulated ones are strict: nothing
+// runs before the host waits, and neither the host nor another device can touch a device's memory.
+// The stored logits are met; what a model takes of a device is given back, however often it is
+// loaded.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -56,7 +57,8 @@ struct Loaded {
   std::unique_ptr<runtime::Model> model;
 };
 Result<Loaded> load(const std::string& name, const Backends& backends,
-                    const std::function<uint8_t(size_t layer, size_t n)>& device_of) {
+                    const std::function<uint8_t(size_t layer, size_t n)>& device_of,
+                    bool cpu_experts = false) {
   Loaded loaded;
   LLMRUN_ASSIGN(gguf::File file, gguf::File::open(path_of(name, ".gguf")));
   loaded.file = std::make_unique<gguf::File>(std::move(file));
@@ -66,6 +68,7 @@ Result<Loaded> load(const std::string& name, const Backends& backends,
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     placement.layers.push_back(device_of(i, spec.layers.size()));
   }
+  if (cpu_experts) placement.experts.assign(spec.layers.size(), 0);
   LLMRUN_ASSIGN(loaded.model,
                 runtime::Model::load(*loaded.file, std::move(placement), std::move(spec)));
   return loaded;
@@ -74,6 +77,7 @@ Result<Loaded> load(const std::string& name, const Backends& backends,
 struct Case {
   std::string model;
   std::vector<std::string> devices;
+  bool cpu_experts = false;  // all layers on the GPUs, and all experts on the CPU
 };
 class CudaDivision : public ::testing::TestWithParam<Case> {};
 
@@ -84,14 +88,15 @@ TEST_P(CudaDivision, GivesTheStoredLogitsHoweverTheTextIsCut) {
   const auto card = kernels::choose_device("cuda");
   if (!card) GTEST_SKIP() << "skipped: " << card.error().message;
 #endif
-  const auto& [name, devices] = GetParam();
+  const auto& [name, devices, cpu_experts] = GetParam();
   {
     const Backends backends = open_devices(devices);
     ASSERT_EQ(backends.size(), devices.size());
+    const size_t n_host = cpu_experts ? 1 : 0;
     const auto in_order = [&](size_t layer, size_t n) {
-      return static_cast<uint8_t>(layer * devices.size() / n);
+      return static_cast<uint8_t>(n_host + layer * (devices.size() - n_host) / n);
     };
-    const auto loaded = load(name, backends, in_order);
+    const auto loaded = load(name, backends, in_order, cpu_experts);
     ASSERT_TRUE(loaded) << loaded.error().message;
     const auto stored = read_npy(path_of(name, ".npy"));
     ASSERT_TRUE(stored);
@@ -187,7 +192,9 @@ std::vector<Case> cases() {
   const std::vector<std::string> kHalves = {"cpu", "cuda:0"};
   std::vector<Case> all = {{"altered-gemma3-window", kHalves},
                            {"altered-qwen3moe-experts", kHalves},
-                           {"altered-plamo2-heads", kHalves}};
+                           {"altered-plamo2-heads", kHalves},
+                           {"altered-qwen3moe-experts", kHalves, true},
+                           {"altered-gpt-oss-experts", kHalves, true}};
 #ifdef LLMRUN_CUDA_EMULATION
   const std::vector<std::string> kCards = {"cuda:0", "cuda:1"}, kAll = {"cpu", "cuda:0", "cuda:1"};
   const std::vector<Case> of_cards = {
@@ -199,7 +206,15 @@ std::vector<Case> cases() {
       {"altered-qwen4exp-ngrams", kCards},
       {"altered-talkie-scales", kCards},
       {"altered-smallthinker-experts", kCards},
-      {"altered-gemma3-window", kAll}};
+      {"altered-gemma3-window", kAll},
+      // Experts that read a layer's input, other experts' sums or a narrower row, or are weighed
+      // before they read.
+      {"altered-smallthinker-experts", kHalves, true},
+      {"altered-grovemoe-chunks", kHalves, true},
+      {"altered-nemotron-h-moe-latent", kHalves, true},
+      {"altered-llama4-experts", kHalves, true},
+      {"altered-kimi-k3-bank", kAll, true},
+      {"altered-qwen3moe-experts", kAll, true}};
   all.insert(all.end(), of_cards.begin(), of_cards.end());
 #endif
   return all;
@@ -211,6 +226,7 @@ INSTANTIATE_TEST_SUITE_P(Models, CudaDivision, ::testing::ValuesIn(cases()),
                            for (const std::string& device : parameter.param.devices) {
                              name += "_" + device;
                            }
+                           if (parameter.param.cpu_experts) name += "_cpu_experts";
                            return testing::test_name(name);
                          });
 

@@ -175,6 +175,23 @@ class Pipes(unittest.TestCase):
         run(*two, "--split-mode", "tensor", "--gpu-layers", "1", check=2)
         run("estimate", MODEL, "--device", "metal", check=2)
 
+    def test_plan_with_experts_in_main_memory(self):
+        data = pathlib.Path(__file__).resolve().parent.parent / "data"
+        experts = str(data / "archs" / "qwen3moe-moe.gguf")
+        card = ("estimate", experts, "--gpu", "rtx4090")
+        plan = json.loads(run(*card, "--cpu-experts", "1", "--json").stdout)
+        self.assertEqual(plan["total_bytes"], sum(item["bytes"] for item in plan["components"]))
+        self.assertEqual((plan["cpu_experts"], plan["whole"]), (1, False))
+        self.assertGreater(plan["host_bytes"], 0)
+        self.assertIn("without the experts of 1,", run(*card, "--cpu-experts", "1").stdout)
+        whole = json.loads(run(*card, "--cpu-experts", "auto", "--json").stdout)
+        self.assertEqual((whole["cpu_experts"], whole["whole"]), (0, True))
+        self.assertIn("layers of the model have", run(*card, "--cpu-experts", "99", check=2).stderr)
+        dense = run("estimate", MODEL, "--gpu", "rtx4090", "--cpu-experts", "1", check=2)
+        self.assertIn("no experts", dense.stderr)
+        run("estimate", experts, "--device", "cpu", "--cpu-experts", "1", check=2)
+        run("run", experts, "hi", "--device", "cpu", "--cpu-experts", "1", check=2)
+
     def test_rope_options_change_the_answers_and_the_summary(self):
         options = ("--rope-scaling", "yarn", "--rope-factor", "4", "--rope-original-context", "64")
         self.assertIn("yarn x4 from 64", run("show", MODEL, *options).stdout)

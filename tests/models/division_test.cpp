@@ -1,6 +1,6 @@
 // Layers divided among devices: the logits are those of one device, bit for bit, wherever the
-// layers lie. Two backends of the CPU stand for two devices here; tests/cuda_emulation has a GPU
-// beside it.
+// layers and their experts lie. Two backends of the CPU stand for two devices here;
+// tests/cuda_emulation has a GPU beside it.
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -17,16 +17,18 @@ struct Divided {
   std::unique_ptr<runtime::Model> model;
 };
 
-// `layers` has the device of each layer; empty: all on the first.
+// `layers` has the device of each layer, `experts` that of its experts; empty: all on the first,
+// and experts where their layer is.
 Result<Divided> open_divided(const std::string& path, std::vector<kernels::Backend*> devices,
-                             std::vector<uint8_t> layers) {
+                             std::vector<uint8_t> layers, std::vector<uint8_t> experts = {}) {
   Divided result;
   LLMRUN_ASSIGN(gguf::File file, gguf::File::open(path));
   result.file = std::make_unique<gguf::File>(std::move(file));
   LLMRUN_ASSIGN(runtime::ModelSpec spec, models::build_spec(*result.file));
-  LLMRUN_ASSIGN(
-      result.model,
-      runtime::Model::load(*result.file, {std::move(devices), std::move(layers)}, std::move(spec)));
+  runtime::Placement placement{std::move(devices), std::move(layers)};
+  placement.experts = std::move(experts);
+  LLMRUN_ASSIGN(result.model,
+                runtime::Model::load(*result.file, std::move(placement), std::move(spec)));
   return result;
 }
 
@@ -35,11 +37,17 @@ size_t n_layers_of(const std::string& path) {
   return models::build_spec(*file)->layers.size();
 }
 
+bool has_experts(const runtime::LayerSpec& layer) {
+  return std::holds_alternative<runtime::MoeFfn>(layer.ffn) ||
+         std::holds_alternative<runtime::MoeFfn>(layer.side_ffn);
+}
+
 class Division : public ::testing::TestWithParam<std::string> {
  protected:
   // The logits of the whole text, read in pieces.
-  Result<std::vector<float>> logits(const std::vector<uint8_t>& layers, size_t chunk) {
-    LLMRUN_ASSIGN(const Divided divided, open_divided(path_, devices(layers), layers));
+  Result<std::vector<float>> logits(const std::vector<uint8_t>& layers, size_t chunk,
+                                    const std::vector<uint8_t>& experts = {}) {
+    LLMRUN_ASSIGN(const Divided divided, open_divided(path_, devices(layers), layers, experts));
     if (!divided.model->spec().causal) chunk = kIds.size();
     LLMRUN_ASSIGN(const auto context, divided.model->new_context(testing::float_cache()));
     return testing::run_chunked(*context, kIds, chunk);
@@ -70,6 +78,35 @@ TEST_P(Division, ChangesNoBit) {
   const auto there_and_back = logits(alternating, 1);
   ASSERT_TRUE(there_and_back) << there_and_back.error().message;
   EXPECT_TRUE(testing::same_bits(*whole, *there_and_back)) << "every other layer";
+}
+
+// All layers on the second device, or half of them, and of more and more the experts on the first.
+TEST_P(Division, OfExpertsChangesNoBit) {
+  const auto file = gguf::File::open(path_);
+  ASSERT_TRUE(file);
+  const auto spec = models::build_spec(*file);
+  ASSERT_TRUE(spec) << spec.error().message;
+  const size_t n = spec->layers.size();
+  if (std::none_of(spec->layers.begin(), spec->layers.end(), has_experts)) {
+    GTEST_SKIP() << "has no experts";
+  }
+  const auto whole = logits({}, 7);
+  ASSERT_TRUE(whole) << whole.error().message;
+  for (const size_t first : {size_t{0}, n / 2}) {
+    std::vector<uint8_t> layers(n, 1);
+    std::fill_n(layers.begin(), first, uint8_t{0});
+    std::vector<uint8_t> experts = layers;
+    for (size_t i = 0; i < n; ++i) {
+      if (!has_experts(spec->layers[i])) continue;
+      experts[i] = 0;
+      for (const size_t chunk : {size_t{1}, size_t{7}, kIds.size()}) {
+        const auto divided = logits(layers, chunk, experts);
+        ASSERT_TRUE(divided) << divided.error().message;
+        EXPECT_TRUE(testing::same_bits(*whole, *divided))
+            << "experts of layer " << i << " and before, by " << chunk << " tokens";
+      }
+    }
+  }
 }
 
 // Sequences that share pages and states, whose parts lie on both devices.
@@ -128,6 +165,28 @@ TEST_P(Division, PlansEachDevice) {
   EXPECT_EQ(testing::bytes_of(*two, "activations"), 2 * testing::bytes_of(*one, "activations"));
   EXPECT_EQ(testing::bytes_of(*two, "weights (mapped file)"),
             testing::bytes_of(*one, "weights (mapped file)"));
+}
+
+// Experts take their memory with them, and what crosses has room that is planned.
+TEST_P(Division, PlansExpertsWhereTheyLie) {
+  const size_t n = n_layers_of(path_);
+  const std::vector<uint8_t> second(n, 1), first(n, 0);
+  const auto together = open_divided(path_, devices(second), second);
+  const auto apart = open_divided(path_, devices(second), second, first);
+  ASSERT_TRUE(together && apart);
+  const auto before = together->model->plan(testing::float_cache());
+  const auto after = apart->model->plan(testing::float_cache());
+  ASSERT_TRUE(before && after);
+  const auto& layers = apart->model->spec().layers;
+  const bool any = std::any_of(layers.begin(), layers.end(), has_experts);
+  const auto& weights = after->device_weights;
+  EXPECT_EQ(weights[0] > 0, any);
+  EXPECT_EQ(weights[0] + weights[1], before->device_weights[1]);
+  EXPECT_EQ(testing::bytes_of(*after, "KV cache"), testing::bytes_of(*before, "KV cache"));
+  const uint64_t crossing =
+      testing::bytes_of(*after, "bookkeeping") - testing::bytes_of(*before, "bookkeeping");
+  // What experts read and give of each token, in float32, and their numbers and weights.
+  EXPECT_EQ(crossing > 0, any);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stored, Division, ::testing::ValuesIn(testing::stored_models()),

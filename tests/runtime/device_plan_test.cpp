@@ -46,6 +46,20 @@ class RandomNeeds {
     }
     return need;
   }
+  // Also with experts, in most layers or in none, of which a token reads a share.
+  ModelNeed mixed_model() {
+    ModelNeed need = odd_model();
+    if (below(4) == 0) return need;
+    const uint64_t share = 1 + below(32);
+    for (LayerNeed& layer : need.layers) {
+      if (below(8) == 0) continue;
+      layer.expert_bytes = bytes();
+      layer.expert_read_bytes = layer.expert_bytes / share;
+      layer.weight_bytes += layer.expert_bytes;
+      layer.read_bytes += layer.expert_read_bytes;
+    }
+    return need;
+  }
 
  private:
   std::mt19937_64 engine_{42};
@@ -106,24 +120,56 @@ void check_card(const ModelNeed& need, const DivisionPlan& plan, int card) {
   uint64_t weights =
       (has_first ? need.input.weight_bytes : 0) + (has_last ? need.output.weight_bytes : 0);
   uint64_t cache = 0;
-  int64_t n = 0;
+  int64_t n = 0, n_cpu_experts = 0;
   for (size_t i = 0; i < need.layers.size(); ++i) {
     if (plan.layers[i] != card) continue;
     ASSERT_FALSE(need.layers[i].host_only);
     weights += need.layers[i].weight_bytes;
     cache += need.layers[i].cache_bytes;
     ++n;
+    if (!plan.cpu_experts[i]) continue;
+    weights -= need.layers[i].expert_bytes;
+    ++n_cpu_experts;
   }
   ASSERT_EQ(own.n_layers, n);
+  ASSERT_EQ(own.n_cpu_experts, n_cpu_experts);
   ASSERT_EQ(part(own, "weights"), weights);
   ASSERT_EQ(part(own, "cache"), cache);
   uint64_t copies = 0;  // a card with some of the layers has what the others use as well
-  if (n > 0 && n < own.n_layers_all) copies += need.shared_bytes;
+  if (n > 0 && (n < own.n_layers_all || n_cpu_experts > 0)) copies += need.shared_bytes;
   if (has_first && !has_last) copies += need.tied_bytes;
   ASSERT_EQ(part(own, "copies"), copies);
   ASSERT_EQ(sum_of(own), own.total_bytes);
   ASSERT_LE(own.total_bytes, own.memory_bytes);
   ASSERT_TRUE(own.fits);
+}
+
+// The sum over the cards and main memory, and that the layers of a card follow one another.
+void check_division(const ModelNeed& need, const DivisionPlan& plan, size_t n_cards) {
+  ASSERT_TRUE(plan.fits);
+  ASSERT_EQ(plan.cards.size(), n_cards);
+  ASSERT_EQ(plan.layers.size(), need.layers.size());
+  uint64_t everywhere = plan.host_bytes;
+  int64_t n_layers = 0, n_cpu_experts = 0;
+  for (size_t card = 0; card < n_cards; ++card) {
+    check_card(need, plan, static_cast<int>(card));
+    if (::testing::Test::HasFatalFailure()) return;
+    const DevicePlan& own = plan.cards[card];
+    everywhere += part(own, "weights") + part(own, "cache");
+    n_layers += own.n_layers;
+    n_cpu_experts += own.n_cpu_experts;
+  }
+  // Nothing is forgotten and nothing counted twice.
+  ASSERT_EQ(everywhere, weights_and_caches(need));
+  ASSERT_EQ(n_layers, plan.n_layers);
+  ASSERT_EQ(n_cpu_experts, plan.n_cpu_experts);
+  std::vector<int> on_cards;
+  for (const int card : plan.layers) {
+    if (card != kHost) on_cards.push_back(card);
+  }
+  ASSERT_TRUE(std::is_sorted(on_cards.begin(), on_cards.end()));
+  ASSERT_EQ(plan.whole,
+            plan.n_layers == static_cast<int64_t>(need.layers.size()) && plan.n_cpu_experts == 0);
 }
 
 TEST(DivisionPlan, EveryCardsPartsAreItsPromiseAndNeverMoreThanItHas) {
@@ -138,32 +184,12 @@ TEST(DivisionPlan, EveryCardsPartsAreItsPromiseAndNeverMoreThanItHas) {
       card.host_bytes_per_second = 5e10;
     }
     const DivisionPlan plan = plan_division(need, cards, std::nullopt);
-    ASSERT_TRUE(plan.fits);
-    ASSERT_EQ(plan.cards.size(), cards.size());
-    ASSERT_EQ(plan.layers.size(), need.layers.size());
-    uint64_t everywhere = plan.host_bytes;
-    int64_t n_layers = 0;
-    int n_used = 0;
-    for (int card = 0; card < static_cast<int>(cards.size()); ++card) {
-      check_card(need, plan, card);
-      if (HasFatalFailure()) FAIL() << "of plan " << i;
-      const DevicePlan& own = plan.cards[static_cast<size_t>(card)];
-      everywhere += part(own, "weights") + part(own, "cache");
-      n_layers += own.n_layers;
-      n_used += own.n_layers > 0 ? 1 : 0;
-    }
-    // Nothing is forgotten and nothing counted twice; the layers of a card follow one another.
-    ASSERT_EQ(everywhere, weights_and_caches(need));
-    ASSERT_EQ(n_layers, plan.n_layers);
-    std::vector<int> on_cards;
-    for (const int card : plan.layers) {
-      if (card != kHost) on_cards.push_back(card);
-    }
-    ASSERT_TRUE(std::is_sorted(on_cards.begin(), on_cards.end()));
-    const auto n_all = static_cast<int64_t>(need.layers.size());
+    check_division(need, plan, cards.size());
+    if (HasFatalFailure()) FAIL() << "of plan " << i;
+    const auto n_used = std::count_if(plan.cards.begin(), plan.cards.end(),
+                                      [](const DevicePlan& card) { return card.n_layers > 0; });
     const auto n_able = std::count_if(need.layers.begin(), need.layers.end(),
                                       [](const LayerNeed& layer) { return !layer.host_only; });
-    ASSERT_EQ(plan.whole, plan.n_layers == n_all);
     if (plan.n_layers + 1 < n_able) {
       ASSERT_FALSE(plan_division(need, cards, plan.n_layers + 1).fits)
           << "one more layer would have fitted in plan " << i;
@@ -175,6 +201,88 @@ TEST(DivisionPlan, EveryCardsPartsAreItsPromiseAndNeverMoreThanItHas) {
   EXPECT_GT(n_split, 500);
   EXPECT_GT(n_none, 10);
   EXPECT_GT(n_several, 500);
+}
+
+// Experts that stay in main memory: the same promises, as few of them as the card forces out, and
+// never slower than whole layers there, or all experts.
+TEST(DivisionPlan, ExpertsStayInMainMemoryWhereThatIsFaster) {
+  RandomNeeds random;
+  int n_whole = 0, n_layers_only = 0, n_experts_only = 0, n_both = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const ModelNeed need = random.mixed_model();
+    std::vector<DeviceRequest> cards(1 + random.below(3));
+    for (DeviceRequest& card : cards) {
+      card.memory_bytes = 700 * kMiB + random.below(uint64_t{25} << 30);
+      card.bytes_per_second = 1e12;
+      card.host_bytes_per_second = 5e10;
+    }
+    const DivisionPlan plan = plan_division(need, cards, std::nullopt);
+    check_division(need, plan, cards.size());
+    if (HasFatalFailure()) FAIL() << "of plan " << i;
+    for (const int64_t n : {int64_t{0}, need.n_expert_layers()}) {
+      const DivisionPlan other = plan_division(need, cards, std::nullopt, n);
+      check_division(need, other, cards.size());
+      if (HasFatalFailure()) FAIL() << "of plan " << i << " without experts of " << n;
+      ASSERT_GE(plan.most_tokens_per_second, other.most_tokens_per_second * (1 - 1e-12)) << i;
+    }
+    if (cards.size() == 1 && plan.n_cpu_experts > 0) {
+      size_t last = need.layers.size() - 1;
+      while (!plan.cpu_experts[last]) --last;
+      const auto n =
+          std::count_if(need.layers.begin(), need.layers.begin() + static_cast<ptrdiff_t>(last),
+                        [](const LayerNeed& layer) { return layer.expert_bytes > 0; });
+      ASSERT_FALSE(plan_division(need, cards, plan.n_layers, n).fits)
+          << "fewer experts out would have fitted in plan " << i;
+    }
+    const auto n_able = std::count_if(need.layers.begin(), need.layers.end(),
+                                      [](const LayerNeed& layer) { return !layer.host_only; });
+    const bool all_layers = plan.n_layers == n_able;
+    (plan.n_cpu_experts > 0 ? (all_layers ? n_experts_only : n_both)
+                            : (all_layers ? n_whole : n_layers_only))++;
+  }
+  EXPECT_GT(n_whole, 500);
+  EXPECT_GT(n_layers_only, 500);
+  EXPECT_GT(n_experts_only, 500);
+  EXPECT_GT(n_both, 500);
+}
+
+// 8 layers of 2,000 MiB, of which 1,800 are experts; a card with room for 3 layers.
+TEST(DivisionPlan, SmallPartsOfAllLayersGoBeforeExperts) {
+  ModelNeed need;
+  need.layers.resize(8, {2000 * kMiB, 300 * kMiB, 0, false, 1800 * kMiB, 100 * kMiB});
+  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 1e12, 5e10, {}}};
+  const DivisionPlan layers = plan_division(need, cards, std::nullopt, 0);
+  EXPECT_EQ(layers.n_layers, 3);
+  EXPECT_EQ(layers.n_cpu_experts, 0);
+  EXPECT_EQ(layers.host_bytes, 5 * 2000 * kMiB);
+  const DivisionPlan best = plan_division(need, cards, std::nullopt);
+  EXPECT_EQ(best.n_layers, 8);
+  EXPECT_EQ(best.n_cpu_experts, 5);
+  EXPECT_EQ(best.host_bytes, 5 * 1800 * kMiB);
+  EXPECT_FALSE(best.whole);
+  EXPECT_THAT(best.cards[0].parts[1].detail, HasSubstr("without the experts of 5"));
+  const std::vector<bool> first_five = {true, true, true, true, true, false, false, false};
+  EXPECT_EQ(best.cpu_experts, first_five);
+  EXPECT_GT(best.most_tokens_per_second, 2 * layers.most_tokens_per_second);
+  // As asked for, whether it fits or not.
+  EXPECT_EQ(plan_division(need, cards, 8, 7).n_cpu_experts, 7);
+  EXPECT_FALSE(plan_division(need, cards, 8, 4).fits);
+}
+
+TEST(DivisionPlan, NumbersOfExpertsThatAreNotThereAreRefused) {
+  ModelNeed need;
+  need.layers.resize(3, {kMiB, kMiB, 0});
+  EXPECT_TRUE(check_cpu_experts(need, std::nullopt));
+  const auto none = check_cpu_experts(need, 0);  // an option without effect
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(none.error().message, HasSubstr("the model has no experts"));
+  need.layers[2].expert_bytes = 1000;
+  EXPECT_TRUE(check_cpu_experts(need, 1));
+  const auto many = check_cpu_experts(need, 2);
+  ASSERT_FALSE(many);
+  EXPECT_EQ(many.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(many.error().message, HasSubstr("--cpu-experts is 2, and 1 layers"));
 }
 
 TEST(DivisionPlan, CardsShareByTheirMemory) {

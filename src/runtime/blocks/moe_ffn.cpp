@@ -7,9 +7,15 @@
 namespace llmrun::runtime {
 namespace {
 
+bool experts_are_elsewhere(const Pass& pass) {
+  return pass.turns != nullptr && pass.turns->experts_are_elsewhere(pass.layer);
+}
+
+// Where the experts can read it.
 Choice new_choice(Pass& pass, int64_t n_tokens, int64_t n_used, int64_t max_per_expert) {
   const int64_t n = n_tokens * n_used;
-  return {pass.arena.array<int32_t>(n), pass.arena.array<float>(n), n_used, max_per_expert};
+  Arena& arena = experts_are_elsewhere(pass) ? pass.host : pass.arena;
+  return {arena.array<int32_t>(n), arena.array<float>(n), n_used, max_per_expert};
 }
 
 Rows router_logits(Pass& pass, const MoeFfn& ffn, ConstRows x) {
@@ -100,8 +106,7 @@ Rows run_up(Pass& pass, const Experts& ffn, ConstRows x, Choice choice) {
   return hidden;
 }
 
-// y = the chosen experts' outputs for x, by their weights.
-void run_experts(Pass& pass, const Experts& ffn, ConstRows x, Choice choice, Rows y) {
+void run_experts_here(Pass& pass, const Experts& ffn, ConstRows x, Choice choice, Rows y) {
   const ArenaScope scope(pass.arena);
   const Rows hidden = run_up(pass, ffn, x, choice);
   const Rows out = pass.arena.rows(hidden.n, y.width);
@@ -112,6 +117,26 @@ void run_experts(Pass& pass, const Experts& ffn, ConstRows x, Choice choice, Row
                             .weights = ffn.weighs_input ? nullptr : choice.weights,
                             .n_used = ffn.n_used,
                             .y = y});
+}
+
+// y = the chosen experts' outputs for x, by their weights. What crosses to experts on another
+// device and back is in memory of the host, which both read and write. Each of them waits for the
+// other, so that the next layer can use the same memory.
+void run_experts(Pass& pass, const Experts& ffn, ConstRows x, Choice choice, Rows y) {
+  if (!experts_are_elsewhere(pass)) {
+    run_experts_here(pass, ffn, x, choice, y);
+    return;
+  }
+  const ArenaScope scope(pass.host);
+  const Rows in = pass.host.rows(x.n, x.width);
+  const Rows out = pass.host.rows(y.n, y.width);
+  copy_rows(pass, x, in);
+  pass.turns->give_to_experts(pass.layer);
+  pass.arena.move_to(pass.turns->arena());
+  run_experts_here(pass, ffn, in, choice, out);
+  pass.turns->give_to(pass.layer);
+  pass.arena.move_to(pass.turns->arena());
+  copy_rows(pass, out, y);
 }
 
 void run_latent_experts(Pass& pass, const MoeFfn& ffn, ConstRows x, Choice choice, Rows y) {
@@ -148,7 +173,7 @@ void add_shared(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
 }  // namespace
 
 void run_moe_ffn(Pass& pass, const MoeFfn& ffn, ConstRows x, Rows y) {
-  const ArenaScope scope(pass.arena);
+  const ArenaScope scope(pass.arena), host_scope(pass.host);
   const Rows logits = router_logits(pass, ffn, x);
   const Choice choice = route(pass, ffn, logits);
   if (ffn.latent_down.declared()) {
