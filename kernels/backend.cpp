@@ -52,6 +52,10 @@ void Buffer::clear(size_t at, size_t bytes) {
 void Buffer::write(size_t to, const void* from, size_t bytes) {
   if (bytes > 0) std::memcpy(data() + to, from, bytes);
 }
+Result<void> Buffer::read(void* to, size_t from, size_t bytes) {
+  if (bytes > 0) std::memcpy(to, data() + from, bytes);
+  return {};
+}
 
 Result<DeviceChoice> choose_device(std::string_view device) {
   if (device == "cpu") return DeviceChoice{"cpu", ""};

@@ -29,6 +29,8 @@ class Buffer {
   virtual void copy(size_t to, size_t from, size_t bytes);
   virtual void clear(size_t at, size_t bytes);
   virtual void write(size_t to, const void* from, size_t bytes);
+  // Brings them to the host, which waits.
+  virtual Result<void> read(void* to, size_t from, size_t bytes);
 };
 
 struct BackendOptions {

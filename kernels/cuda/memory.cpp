@@ -59,6 +59,18 @@ void DeviceMemory::write(size_t to, const void* from, size_t bytes) {
   queue_->wait();
 }
 
+Result<void> DeviceMemory::read(void* to, size_t from, size_t bytes) {
+  if (bytes == 0) return {};
+  cudaError_t error = queue_->flush();
+  if (error == cudaSuccess) {
+    error = cudaMemcpyAsync(to, data() + from, bytes, cudaMemcpyDefault, queue_->stream());
+  }
+  const cudaError_t waiting = cudaStreamSynchronize(queue_->stream());
+  if (error == cudaSuccess) error = waiting;
+  if (error != cudaSuccess) return tl::unexpected(make_cuda_error(error, "reading memory"));
+  return {};
+}
+
 Result<void> DeviceScratch::reserve(size_t bytes) {
   if (bytes <= memory_.size()) return {};
   return memory_.allocate(bytes, false);

@@ -21,7 +21,7 @@ class Queue;
 // Device memory; or, when `host` is set, pinned host memory that the device can reach too.
 class DeviceMemory final : public Buffer {
  public:
-  // copy(), clear() and write() need a queue.
+  // copy(), clear(), write() and read() need a queue.
   explicit DeviceMemory(Queue* queue = nullptr) : queue_(queue) {}
   ~DeviceMemory() override { reset(); }
   DeviceMemory(const DeviceMemory&) = delete;
@@ -35,6 +35,7 @@ class DeviceMemory final : public Buffer {
   void copy(size_t to, size_t from, size_t bytes) override;
   void clear(size_t at, size_t bytes) override;
   void write(size_t to, const void* from, size_t bytes) override;
+  Result<void> read(void* to, size_t from, size_t bytes) override;
 
  private:
   Queue* queue_;

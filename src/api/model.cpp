@@ -88,6 +88,8 @@ std::string Model::Impl::target() const {
     }
     const auto n = std::count(placement.layers.begin(), placement.layers.end(), i);
     text += fmt::format("{}{} x {}", i == 0 ? "" : " + ", placement.devices[i]->target(), n);
+    const auto n_experts = std::count(placement.experts.begin(), placement.experts.end(), i);
+    if (!placement.experts.empty()) text += fmt::format(" and experts x {}", n_experts);
   }
   return text;
 }
@@ -230,15 +232,12 @@ Result<Session> Model::new_session(const ContextOptions& options) const {
   LLMRUN_ASSIGN(impl->context, model->new_context(wanted));
   impl->engine = std::make_unique<engine::Engine>(
       *impl->context, engine::Vocabulary{impl_->tokenizer.get(), model->spec().n_vocab});
-  // A GPU's memory cannot be written to files as it is; see Session::why_not_kept().
-  const bool in_main_memory =
-      !impl_->devices.placement.divided() && impl_->backend().name() == "cpu";
-  if (!options.prefix_cache.empty() && in_main_memory) {
+  if (!options.prefix_cache.empty()) {
     const auto key = [model_impl = impl_.get(),
                       context = impl->context.get()]() -> Result<std::string> {
       LLMRUN_ASSIGN(const std::string hash, model_hash(*model_impl));
       return fmt::format("{} {} {} {} {}", hash, build_id(), model_impl->backend().name(),
-                         model_impl->backend().target(), context->fingerprint());
+                         model_impl->target(), context->fingerprint());
     };
     impl->engine->keep_on_disk(
         {.folder = options.prefix_cache, .key = key, .max_bytes = options.prefix_cache_bytes});

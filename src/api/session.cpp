@@ -97,9 +97,7 @@ Result<std::string> Session::receipt(std::string_view model_name) const {
 
 std::string Session::why_not_kept() const {
   const engine::PrefixStore* store = impl_->engine->store();
-  if (store != nullptr) return store->why_not_saved();
-  const bool wanted = !impl_->options.prefix_cache.empty();
-  return wanted ? "keys and values of a GPU are not written to files yet" : "";
+  return store != nullptr ? store->why_not_saved() : "";
 }
 
 Result<void> Session::logits(std::span<const TokenId> tokens, const LogitsCallback& on_rows) {

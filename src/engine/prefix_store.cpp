@@ -38,16 +38,8 @@ struct Header {
   std::array<TokenId, kPageTokens> tokens{};
 };
 
-uint64_t checksum(std::span<const TokenId> tokens, std::span<const std::span<std::byte>> payload) {
-  uint64_t sum = fast_hash(std::as_bytes(tokens));
-  for (const auto& bytes : payload) sum = fast_hash(bytes, sum);
-  return sum;
-}
-
-uint64_t total_bytes(std::span<const std::span<std::byte>> payload) {
-  uint64_t total = 0;
-  for (const auto& bytes : payload) total += bytes.size();
-  return total;
+uint64_t checksum(std::span<const TokenId> tokens, std::span<const std::byte> payload) {
+  return fast_hash(payload, fast_hash(std::as_bytes(tokens)));
 }
 
 bool read_all(const FileDescriptor& file, std::span<std::byte> into) {
@@ -124,17 +116,45 @@ bool PrefixStore::has(const Block& block, Part part) const {
   return ::access(path_of(block, part).c_str(), R_OK) == 0;
 }
 
-std::vector<std::span<std::byte>> PrefixStore::bytes_of(const PrefixNode& node, Part part) const {
+size_t PrefixStore::n_bytes(Part part) const {
+  const runtime::KvLayout& layout = context_.cache().layout();
   switch (part) {
     case Part::kPage:
-      return {context_.cache().bytes(kWholeGroup, node.pages[kWholeGroup])};
+      return layout.page_bytes[kWholeGroup];
     case Part::kWindow:
-      return {context_.cache().bytes(kWindowGroup, node.pages[kWindowGroup])};
+      return layout.page_bytes[kWindowGroup];
     case Part::kState:
-      return {context_.states().bytes(*node.state),
-              std::as_writable_bytes(context_.states().tokens(*node.state))};
+      return context_.states().n_bytes();
   }
-  return {};
+  return 0;
+}
+
+Result<std::vector<std::byte>> PrefixStore::bytes_of(const PrefixNode& node, Part part) const {
+  std::vector<std::byte> bytes(n_bytes(part));
+  switch (part) {
+    case Part::kPage:
+      LLMRUN_TRY(context_.cache().read(kWholeGroup, node.pages[kWholeGroup], bytes));
+      break;
+    case Part::kWindow:
+      LLMRUN_TRY(context_.cache().read(kWindowGroup, node.pages[kWindowGroup], bytes));
+      break;
+    case Part::kState:
+      LLMRUN_TRY(context_.states().read(*node.state, bytes));
+  }
+  return bytes;
+}
+
+void PrefixStore::give(const PrefixNode& node, Part part, std::span<const std::byte> bytes) {
+  switch (part) {
+    case Part::kPage:
+      context_.cache().write(kWholeGroup, node.pages[kWholeGroup], bytes);
+      break;
+    case Part::kWindow:
+      context_.cache().write(kWindowGroup, node.pages[kWindowGroup], bytes);
+      break;
+    case Part::kState:
+      context_.states().write(*node.state, bytes);
+  }
 }
 
 // ---- loading -----------------------------------------------------------------------------------
@@ -185,7 +205,7 @@ void PrefixStore::load(PrefixCache& cache, std::span<const TokenId> tokens) {
       if (!load_block(cache, blocks[i], with_window, path)) return;
     } else if (with_window && path[i]->pages[kWindowGroup] == kNoPage) {
       if (!cache.add_window(path, path[i])) return;
-      if (!read(blocks[i], Part::kWindow, bytes_of(*path[i], Part::kWindow))) {
+      if (!read(blocks[i], Part::kWindow, *path[i])) {
         cache.drop_window(path[i]);
         return;
       }
@@ -193,15 +213,14 @@ void PrefixStore::load(PrefixCache& cache, std::span<const TokenId> tokens) {
   }
   PrefixNode* const last = path[end - 1];
   if (!context_.states().any() || last->state || !cache.add_state(last)) return;
-  if (!read(blocks[end - 1], Part::kState, bytes_of(*last, Part::kState))) cache.drop_state(last);
+  if (!read(blocks[end - 1], Part::kState, *last)) cache.drop_state(last);
 }
 
 bool PrefixStore::load_block(PrefixCache& cache, const Block& block, bool with_window,
                              std::vector<PrefixNode*>& path) {
   PrefixNode* const node = cache.add_blank(path, block.tokens, with_window);
   if (node == nullptr) return false;
-  if (read(block, Part::kPage, bytes_of(*node, Part::kPage)) &&
-      (!with_window || read(block, Part::kWindow, bytes_of(*node, Part::kWindow)))) {
+  if (read(block, Part::kPage, *node) && (!with_window || read(block, Part::kWindow, *node))) {
     path.push_back(node);
     return true;
   }
@@ -209,21 +228,21 @@ bool PrefixStore::load_block(PrefixCache& cache, const Block& block, bool with_w
   return false;
 }
 
-bool PrefixStore::read(const Block& block, Part part,
-                       std::span<const std::span<std::byte>> into) const {
+bool PrefixStore::read(const Block& block, Part part, const PrefixNode& node) {
   const std::filesystem::path path = path_of(block, part);
   const auto file = open_regular_file(path.string());
   if (!file) return false;
   Header header;
-  bool good = read_all(*file, std::as_writable_bytes(std::span(&header, 1))) &&
-              header.magic == kMagic && header.payload_bytes == total_bytes(into) &&
-              std::equal(block.tokens.begin(), block.tokens.end(), header.tokens.begin());
-  for (const auto& bytes : into) good = good && read_all(*file, bytes);
-  good = good && header.checksum == checksum(block.tokens, into);
+  std::vector<std::byte> bytes(n_bytes(part));
+  const bool good = read_all(*file, std::as_writable_bytes(std::span(&header, 1))) &&
+                    header.magic == kMagic && header.payload_bytes == bytes.size() &&
+                    std::equal(block.tokens.begin(), block.tokens.end(), header.tokens.begin()) &&
+                    read_all(*file, bytes) && header.checksum == checksum(block.tokens, bytes);
   if (!good) {
     (void)::unlink(path.c_str());
     return false;
   }
+  give(node, part, bytes);
   // The time of last use; of a text, the first page is the youngest, so that it goes last.
   timespec now{};
   (void)::clock_gettime(CLOCK_REALTIME, &now);
@@ -277,17 +296,17 @@ Result<void> PrefixStore::save_all(const Lease& lease, const std::vector<Block>&
 // False: it was there already.
 Result<bool> PrefixStore::write(const Block& block, Part part, const PrefixNode& node) const {
   if (has(block, part)) return false;
-  const auto payload = bytes_of(node, part);
-  if (!has_room_on_disk(folder_, total_bytes(payload))) {
+  if (!has_room_on_disk(folder_, n_bytes(part))) {
     return make_error(ErrorCode::kIo, "the disk of '{}' is nearly full", folder_.string());
   }
+  LLMRUN_ASSIGN(const std::vector<std::byte> payload, bytes_of(node, part));
   Header header;
-  header.payload_bytes = total_bytes(payload);
+  header.payload_bytes = payload.size();
   header.checksum = checksum(block.tokens, payload);
   std::copy(block.tokens.begin(), block.tokens.end(), header.tokens.begin());
   LLMRUN_ASSIGN(AtomicFile file, AtomicFile::create(path_of(block, part).string(), kPrivate));
   LLMRUN_TRY(file.write(std::as_bytes(std::span(&header, 1))));
-  for (const auto& bytes : payload) LLMRUN_TRY(file.write(bytes));
+  LLMRUN_TRY(file.write(payload));
   LLMRUN_TRY(file.commit_unsynced());
   return true;
 }

@@ -53,8 +53,12 @@ class PrefixStore {
                                 const std::vector<PrefixNode*>& known) const;
   bool load_block(PrefixCache& cache, const Block& block, bool with_window,
                   std::vector<PrefixNode*>& path);
-  [[nodiscard]] std::vector<std::span<std::byte>> bytes_of(const PrefixNode& node, Part part) const;
-  bool read(const Block& block, Part part, std::span<const std::span<std::byte>> into) const;
+  // What is written to files: made of what a node holds, and given to it.
+  [[nodiscard]] size_t n_bytes(Part part) const;
+  [[nodiscard]] Result<std::vector<std::byte>> bytes_of(const PrefixNode& node, Part part) const;
+  void give(const PrefixNode& node, Part part, std::span<const std::byte> bytes);
+  // Gives the node what a file has; false: there is none that could be used.
+  bool read(const Block& block, Part part, const PrefixNode& node);
   Result<bool> write(const Block& block, Part part, const PrefixNode& node) const;
   Result<void> save_all(const Lease& lease, const std::vector<Block>& blocks, int64_t n_prompt);
   void limit_size() const;

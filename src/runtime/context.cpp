@@ -133,8 +133,8 @@ std::string ContextImpl::fingerprint() const {
       fmt::format("k{} v{}", static_cast<int>(options_.k_type), static_cast<int>(options_.v_type));
   for (const size_t bytes : cache_.layout().page_bytes) words += fmt::format(" p{}", bytes);
   for (const KvLayout::Layer& layer : cache_.layout().layers) {
-    words +=
-        fmt::format(" {}:{}:{}", static_cast<int>(layer.group), layer.k_offset, layer.v_offset);
+    words += fmt::format(" {}:{}:{}:{}", static_cast<int>(layer.group), layer.device,
+                         layer.k_offset, layer.v_offset);
   }
   words += fmt::format(" s{}", state_floats_);
   for (size_t i = 0; i < frequencies_[0].size(); ++i) {

@@ -280,13 +280,30 @@ void KvCache::attach(SequenceId id, std::span<const Pages> pages, int64_t n_toke
   }
 }
 
-std::span<std::byte> KvCache::bytes(PageGroup group, PageId id) {
-  return {page(0, group, id), layout_.device_bytes[0][group]};
+Result<void> KvCache::read(PageGroup group, PageId id, std::span<std::byte> to) const {
+  for (size_t device = 0; device < buffers_.size(); ++device) {
+    const size_t bytes = layout_.device_bytes[device][group];
+    LLMRUN_TRY(buffers_[device]->read(to.data(), offset_of(device, group, id), bytes));
+    to = to.subspan(bytes);
+  }
+  return {};
+}
+
+void KvCache::write(PageGroup group, PageId id, std::span<const std::byte> from) {
+  for (size_t device = 0; device < buffers_.size(); ++device) {
+    const size_t bytes = layout_.device_bytes[device][group];
+    buffers_[device]->write(offset_of(device, group, id), from.data(), bytes);
+    from = from.subspan(bytes);
+  }
 }
 
 std::byte* KvCache::page(size_t device, PageGroup group, PageId index) const {
   return pools_[group].starts[device] +
          static_cast<size_t>(index) * layout_.device_bytes[device][group];
+}
+
+size_t KvCache::offset_of(size_t device, PageGroup group, PageId index) const {
+  return static_cast<size_t>(page(device, group, index) - buffers_[device]->data());
 }
 
 void KvCache::release_page(size_t group, PageId page) {
@@ -309,10 +326,8 @@ PageId KvCache::copy_page(size_t group, PageId from) {
   for (size_t device = 0; device < buffers_.size(); ++device) {
     // Models without attention have pages of no bytes, at no address.
     const size_t n_bytes = layout_.device_bytes[device][group];
-    const auto offset = [&](PageId id) {
-      return static_cast<size_t>(page(device, which, id) - buffers_[device]->data());
-    };
-    if (n_bytes > 0) buffers_[device]->copy(offset(copy), offset(from), n_bytes);
+    if (n_bytes == 0) continue;
+    buffers_[device]->copy(offset_of(device, which, copy), offset_of(device, which, from), n_bytes);
   }
   return copy;
 }

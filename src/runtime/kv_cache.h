@@ -83,8 +83,9 @@ class KvCache {
   // Fills an empty sequence: whole pages are shared, the one that n_tokens ends in is copied (the
   // caller has checked that there are free ones).
   void attach(SequenceId id, std::span<const Pages> pages, int64_t n_tokens);
-  // Of one device: who keeps pages elsewhere does so where the layers are not divided.
-  [[nodiscard]] std::span<std::byte> bytes(PageGroup group, PageId page);
+  // A page as bytes, layout().page_bytes[group] of them: the parts of all devices.
+  Result<void> read(PageGroup group, PageId page, std::span<std::byte> to) const;
+  void write(PageGroup group, PageId page, std::span<const std::byte> from);
 
  private:
   struct Sequence {
@@ -100,6 +101,7 @@ class KvCache {
   };
   [[nodiscard]] size_t n_groups() const { return has_window() ? kPageGroups : 1; }
   [[nodiscard]] std::byte* page(size_t device, PageGroup group, PageId index) const;
+  [[nodiscard]] size_t offset_of(size_t device, PageGroup group, PageId index) const;
   void release_page(size_t group, PageId page);
   PageId take_page(size_t group);
   PageId copy_page(size_t group, PageId from);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace llmrun::runtime {
 
 namespace {
@@ -46,15 +48,29 @@ std::optional<SequenceId> RecurrentStates::take_place() {
   return id;
 }
 
-std::span<std::byte> RecurrentStates::bytes(SequenceId id) const {
-  const auto n = static_cast<size_t>(layout_.device_floats[0]);
-  return std::as_writable_bytes(std::span(state(0, id), n));
+size_t RecurrentStates::n_bytes() const {
+  return static_cast<size_t>(layout_.sequence_floats) * sizeof(float) +
+         static_cast<size_t>(layout_.n_tokens_back) * sizeof(TokenId);
 }
 
-std::span<TokenId> RecurrentStates::tokens(SequenceId id) {
-  return std::span(last_tokens_)
-      .subspan(static_cast<size_t>(id * layout_.n_tokens_back),
-               static_cast<size_t>(layout_.n_tokens_back));
+Result<void> RecurrentStates::read(SequenceId id, std::span<std::byte> to) const {
+  for (size_t device = 0; device < buffers_.size(); ++device) {
+    const size_t bytes = state_bytes(device);
+    LLMRUN_TRY(buffers_[device]->read(to.data(), state_offset(device, id), bytes));
+    to = to.subspan(bytes);
+  }
+  const auto tokens = std::as_bytes(last_tokens(id));
+  std::copy(tokens.begin(), tokens.end(), to.begin());
+  return {};
+}
+
+void RecurrentStates::write(SequenceId id, std::span<const std::byte> from) {
+  for (size_t device = 0; device < buffers_.size(); ++device) {
+    const size_t bytes = state_bytes(device);
+    buffers_[device]->write(state_offset(device, id), from.data(), bytes);
+    from = from.subspan(bytes);
+  }
+  std::copy(from.begin(), from.end(), std::as_writable_bytes(tokens(id)).begin());
 }
 
 void RecurrentStates::clear(SequenceId id) {

@@ -52,9 +52,10 @@ class RecurrentStates {
   // A place for a copy, named like a sequence; nothing when all are taken.
   std::optional<SequenceId> take_place();
   void release_place(SequenceId id) { free_places_.push_back(id); }
-  // All that a place or a sequence holds, as bytes; of one device, as KvCache::bytes().
-  [[nodiscard]] std::span<std::byte> bytes(SequenceId id) const;
-  [[nodiscard]] std::span<TokenId> tokens(SequenceId id);
+  // All that a place or a sequence holds, as n_bytes() bytes, as KvCache::read() and write().
+  [[nodiscard]] size_t n_bytes() const;
+  Result<void> read(SequenceId id, std::span<std::byte> to) const;
+  void write(SequenceId id, std::span<const std::byte> from);
 
   // The rows that entered the convolutions of a layer: [window_rows, window_width].
   [[nodiscard]] float* window(SequenceId id, size_t layer) const;
@@ -69,6 +70,11 @@ class RecurrentStates {
 
  private:
   [[nodiscard]] float* state(size_t device, SequenceId id) const;
+  [[nodiscard]] std::span<TokenId> tokens(SequenceId id) {
+    return std::span(last_tokens_)
+        .subspan(static_cast<size_t>(id * layout_.n_tokens_back),
+                 static_cast<size_t>(layout_.n_tokens_back));
+  }
   [[nodiscard]] size_t state_bytes(size_t device) const {
     return static_cast<size_t>(layout_.device_floats[device]) * sizeof(float);
   }

@@ -1,6 +1,8 @@
-// Models opened through the public API on emulated GPUs: --gpu-layers, --strict-device and lists of
-// devices do what they say, what does not fit stays on the CPU, and the answers are the same.
+// Models opened through the public API on emulated GPUs: --gpu-layers, --cpu-experts,
+// --strict-device and lists of devices do what they say, what does not fit stays on the CPU, and
+// the answers are the same.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -39,8 +41,10 @@ class CudaOpen : public ::testing::Test {
   }
 
   Result<Model> open(const std::string& device, std::optional<int64_t> gpu_layers = {},
-                     bool strict = false, bool split_tensors = false) {
+                     bool strict = false, bool split_tensors = false,
+                     std::optional<int64_t> cpu_experts = {}) {
     LoadOptions options;
+    options.cpu_experts = cpu_experts;
     options.split_tensors = split_tensors;
     options.device = device;
     options.threads = 1;
@@ -208,6 +212,154 @@ TEST_F(CudaOpen, TakesAsManyLayersAsFitAndNoMoreThanThereIs) {
   ASSERT_FALSE(too_many);
   EXPECT_EQ(too_many.error().code, ErrorCode::kOutOfMemory);
   EXPECT_THAT(too_many.error().message, HasSubstr("2 layers on cuda:0 need"));
+}
+
+class CudaOpenExperts : public CudaOpen {
+ protected:
+  CudaOpenExperts() { path_.replace_filename("altered-qwen3moe-experts.gguf"); }
+  Result<Model> open_with(std::optional<int64_t> cpu_experts, const std::string& device = "cuda") {
+    return open(device, {}, false, false, cpu_experts);
+  }
+};
+
+TEST_F(CudaOpenExperts, StayOnTheCpuAsAskedFor) {
+  const std::vector<TokenId> expected = answer(*open("cpu"));
+  size_t n_experts = 0;
+  for (const int64_t n : {0, 1, 2}) {
+    const auto model = open_with(n);
+    ASSERT_TRUE(model) << model.error().message;
+    EXPECT_EQ(answer(*model), expected) << "experts of " << n << " layers on the CPU";
+    ASSERT_EQ(told_.size(), n > 0 ? 1U : 0U);
+    if (n == 0) continue;
+    ++n_experts;
+    EXPECT_THAT(told_.front(),
+                HasSubstr("layers on cuda:0, the experts of " + std::to_string(n) + " on the CPU"));
+    EXPECT_THAT(model->device(), HasSubstr("cpu ("));
+  }
+  EXPECT_EQ(n_experts, 2U);
+  const auto two_cards = open_with(1, "cuda:0,1");
+  ASSERT_TRUE(two_cards) << two_cards.error().message;
+  EXPECT_EQ(answer(*two_cards), expected);
+}
+
+TEST_F(CudaOpenExperts, OptionsWithoutEffectAreRefused) {
+  const auto refused = [&](const Result<Model>& model, const char* words) {
+    ASSERT_FALSE(model);
+    EXPECT_EQ(model.error().code, ErrorCode::kUsage);
+    EXPECT_THAT(model.error().message, HasSubstr(words));
+  };
+  refused(open_with(1000), "--cpu-experts is 1000, and ");
+  refused(open_with(1, "cpu"), "--cpu-experts has no effect with --device cpu");
+  refused(open("cuda:0,1", {}, false, true, 1), "--cpu-experts has no effect with --split-mode");
+  GpuRequest card;
+  card.kinds = {{.gpu = "rtx4090"}};
+  card.cpu_experts = 1;
+  const auto planned = estimate_gpu(path_, context(), card);
+  ASSERT_TRUE(planned) << planned.error().message;
+  EXPECT_EQ(planned->n_cpu_experts, 1);
+  EXPECT_FALSE(planned->whole);
+  card.cpu_experts = 1000;
+  EXPECT_FALSE(estimate_gpu(path_, context(), card));
+  path_.replace_filename("llama-dense.gguf");
+  refused(open_with(1), "the model has no experts");
+}
+
+// On a card that has room for all but some experts.
+TEST_F(CudaOpenExperts, StayOnTheCpuWhereTheyDoNotFit) {
+  const std::vector<TokenId> expected = answer(*open("cpu"));
+  size_t too_small = 25 * kMiB, enough = 70 * kMiB;
+  bool found = false;
+  while (!found && enough - too_small > 1024) {
+    const size_t room = too_small + (enough - too_small) / 2;
+    cuda_emulation::options().device_bytes = room;
+    const auto model = open("cuda");
+    ASSERT_TRUE(model) << room << ": " << model.error().message;
+    EXPECT_EQ(answer(*model), expected) << model->device();
+    found = !told_.empty() && told_.front().find("the experts of ") != std::string::npos;
+    (told_.empty() ? enough : too_small) = room;
+  }
+  EXPECT_TRUE(found);
+}
+
+// A model is opened for what it is asked for: vectors need less than the context of a long text.
+TEST_F(CudaOpen, LayersLeaveRoomForWhatTheModelIsOpenedFor) {
+  cuda_emulation::options().device_bytes = 200 * kMiB;
+  LoadOptions options;
+  options.device = "cuda";
+  options.threads = 1;
+  options.tell = [this](const std::string& line) { told_.push_back(line); };
+  options.context.context_tokens = 1 << 20;
+  const auto for_texts = Model::open(path_, options);
+  ASSERT_TRUE(for_texts) << for_texts.error().message;
+  EXPECT_EQ(told_.size(), 1U);  // some layers, or all, are on the CPU
+  options.embedder = EmbedderOptions{.pooling = Pooling::kMean, .max_tokens = 64};
+  told_.clear();
+  const auto for_vectors = Model::open(path_, options);
+  ASSERT_TRUE(for_vectors) << for_vectors.error().message;
+  EXPECT_TRUE(told_.empty()) << told_.front();
+  options.embedder->pooling.reset();
+  const auto without_pooling = Model::open(path_, options);
+  ASSERT_FALSE(without_pooling);
+  EXPECT_EQ(without_pooling.error().code, ErrorCode::kUsage);
+}
+
+// Pages and states of every device go to files and come back.
+class CudaPrefixCache : public CudaOpen {
+ protected:
+  ~CudaPrefixCache() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] Generation ask(const Result<Model>& model) const {
+    EXPECT_TRUE(model) << model.error().message;
+    if (!model) return {};
+    ContextOptions options = context();
+    options.context_tokens = 512;
+    options.batch_tokens = 64;
+    options.prefix_cache = folder_;
+    auto session = model->new_session(options);
+    EXPECT_TRUE(session) << session.error().message;
+    if (!session) return {};
+    std::vector<TokenId> prompt;
+    for (int i = 0; i < 300; ++i) prompt.push_back(i * i % 120);
+    GenerateOptions generate;
+    generate.max_tokens = 4;
+    generate.sampling.temperature = 0;
+    auto generation = session->complete(prompt, generate);
+    EXPECT_TRUE(generation) << generation.error().message;
+    EXPECT_EQ(session->why_not_kept(), "");
+    return generation.value_or(Generation());
+  }
+
+  std::filesystem::path folder_ =
+      std::filesystem::path(::testing::TempDir()) / ("llmrun_prefixes_" + std::to_string(getpid()));
+};
+
+TEST_F(CudaPrefixCache, IsThatOfTheDevicesThatReadTheText) {
+  struct Case {
+    const char* model;
+    const char* device;
+    std::optional<int64_t> layers, cpu_experts;
+    bool split_tensors = false;
+  };
+  const Case cases[] = {{"altered-gemma3-window", "cpu", {}, {}},
+                        {"altered-gemma3-window", "cuda", {}, {}},
+                        {"altered-gemma3-window", "cuda", 1, {}},
+                        {"altered-gemma3-window", "cuda:0,1", {}, {}},
+                        {"altered-gemma3-window", "cuda:0,1", {}, {}, true},
+                        {"altered-plamo2-heads", "cuda:0,1", {}, {}},
+                        {"altered-qwen3moe-experts", "cuda", {}, 1}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(std::string(c.model) + " on " + c.device);
+    path_.replace_filename(std::string(c.model) + ".gguf");
+    const auto model = [&] {
+      return open(c.device, c.layers, false, c.split_tensors, c.cpu_experts);
+    };
+    const Generation first = ask(model());
+    EXPECT_EQ(first.usage.cached, 0);  // what the other devices kept is none of theirs
+    const Generation again = ask(model());
+    EXPECT_EQ(again.usage.cached, 256);
+    EXPECT_EQ(again.tokens, first.tokens);
+    EXPECT_EQ(again.tokens.size(), 4U);
+  }
 }
 
 TEST_F(CudaOpen, OptionsForAGpuNeedOne) {
