@@ -283,7 +283,7 @@ TEST_F(CudaOpenExperts, StayOnTheCpuWhereTheyDoNotFit) {
 
 // A model is opened for what it is asked for: vectors need less than the context of a long text.
 TEST_F(CudaOpen, LayersLeaveRoomForWhatTheModelIsOpenedFor) {
-  cuda_emulation::options().device_bytes = 200 * kMiB;
+  cuda_emulation::options().device_bytes = 100 * kMiB;
   LoadOptions options;
   options.device = "cuda";
   options.threads = 1;
