@@ -128,6 +128,14 @@ class ContextImpl final : public Context {
   std::vector<PassChunk> chunks_;
 };
 
+// Stands for the values of a table, which lies in the memory of a device.
+std::string hash_text(const PositionTables& tables, const float* table, size_t n) {
+  std::vector<float> values(n);
+  const auto at = reinterpret_cast<const std::byte*>(table) - tables.buffer->data();
+  const auto read = tables.buffer->read(values.data(), static_cast<size_t>(at), n * sizeof(float));
+  return read ? fmt::format("{:x}", fast_hash(std::as_bytes(std::span(values)))) : "unread";
+}
+
 std::string ContextImpl::fingerprint() const {
   std::string words =
       fmt::format("k{} v{}", static_cast<int>(options_.k_type), static_cast<int>(options_.v_type));
@@ -140,7 +148,7 @@ std::string ContextImpl::fingerprint() const {
   for (size_t i = 0; i < frequencies_[0].size(); ++i) {
     const Rope& rope = model_.spec.ropes[i];
     const auto n = static_cast<size_t>(rope.n_dims / 2);
-    words += fmt::format(" r{:x}:{}", fast_hash(std::as_bytes(std::span(frequencies_[0][i], n))),
+    words += fmt::format(" r{}:{}", hash_text(model_.tables_of(0), frequencies_[0][i], n),
                          rope.magnitude);
   }
   return words;

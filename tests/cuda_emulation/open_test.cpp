@@ -319,7 +319,7 @@ class CudaPrefixCache : public CudaOpen {
     EXPECT_TRUE(session) << session.error().message;
     if (!session) return {};
     std::vector<TokenId> prompt;
-    for (int i = 0; i < 300; ++i) prompt.push_back(i * i % 120);
+    for (int i = 0; i < 260; ++i) prompt.push_back(i * i % 120);
     GenerateOptions generate;
     generate.max_tokens = 4;
     generate.sampling.temperature = 0;
@@ -341,12 +341,10 @@ TEST_F(CudaPrefixCache, IsThatOfTheDevicesThatReadTheText) {
     bool split_tensors = false;
   };
   const Case cases[] = {{"altered-gemma3-window", "cpu", {}, {}},
-                        {"altered-gemma3-window", "cuda", {}, {}},
                         {"altered-gemma3-window", "cuda", 1, {}},
-                        {"altered-gemma3-window", "cuda:0,1", {}, {}},
-                        {"altered-gemma3-window", "cuda:0,1", {}, {}, true},
-                        {"altered-plamo2-heads", "cuda:0,1", {}, {}},
-                        {"altered-qwen3moe-experts", "cuda", {}, 1}};
+                        {"altered-plamo2-heads", "cuda", 1, {}},
+                        {"qwen3moe-moe", "cuda", {}, 1},
+                        {"qwen3moe-moe", "cuda:0,1", {}, {}, true}};
   for (const Case& c : cases) {
     SCOPED_TRACE(std::string(c.model) + " on " + c.device);
     path_.replace_filename(std::string(c.model) + ".gguf");
