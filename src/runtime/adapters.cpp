@@ -13,6 +13,8 @@
 
 #include "base/error.h"
 #include "gguf/type_sizes.h"
+#include "kernels/host_buffer.h"
+#include "runtime/weight_cut.h"
 
 namespace llmrun::runtime {
 namespace {
@@ -123,8 +125,11 @@ class AdapterBinder {
       }
     });
     const Linear& head = spec.head.output;
-    // The two have slots of their own where they are on two devices.
-    if (head.declared() && head.weight.name == table_.name) tied_slot_ = head.weight.slot;
+    // The two have slots of their own where they are on two devices, or one of them is a part.
+    if (head.declared() && head.weight.name == table_.name) {
+      tied_ = head.weight;
+      tied_slot_ = head.weight.slot;
+    }
   }
 
   Result<void> add(const AdapterFile& adapter) {
@@ -214,8 +219,27 @@ class AdapterBinder {
     return {};
   }
 
+  // Of a tensor of the adapter the rows, or values of every row, that `wanted` has of the model's;
+  // copied together where they do not lie side by side.
+  Result<void> cut(const gguf::TensorInfo& tensor, const TensorDecl& wanted,
+                   kernels::Weight& weight) {
+    if (wanted.count == 0 && wanted.n_values == 0) return {};
+    LLMRUN_ASSIGN(const WeightCut part, cut_of(tensor, wanted, weight.type));
+    if (wanted.n_values > 0) weight.n_in = wanted.n_values;
+    weight.n_out = part.n_rows;
+    weight.row_bytes = part.row_bytes;
+    weight.data = part.data;
+    if (part.contiguous()) return {};
+    LLMRUN_ASSIGN(auto copy, kernels::allocate_host_buffer(part.bytes()));
+    part.copy_to(copy->data());
+    weight.data = copy->data();
+    result_.converted_bytes_ += copy->size();
+    result_.converted_.push_back(std::move(copy));
+    return {};
+  }
+
   // A product, or those of a stack of experts. Of a fused tensor this is one part, with its rows
-  // of B.
+  // of B; where only some columns are used, with those of A.
   Result<void> bind(const Pair& pair, const TensorDecl& tensor, float wanted, float alpha) {
     const int64_t n_in = dim(tensor.shape, 0);
     const int64_t n_out = dim(tensor.shape, 1);
@@ -224,10 +248,15 @@ class AdapterBinder {
     LowRank term;
     LLMRUN_ASSIGN(term.a, weight(*pair.a, n_in, rank, n_matrices));
     LLMRUN_ASSIGN(term.b, weight(*pair.b, rank, n_out, n_matrices));
-    if (tensor.count > 0) {
-      term.b.data += static_cast<size_t>(tensor.first) * term.b.row_bytes;
-      term.b.n_out = tensor.count;
-    }
+    TensorDecl columns, rows;
+    columns.shape = {n_in, rank, n_matrices};
+    columns.first_value = tensor.first_value;
+    columns.n_values = tensor.n_values;
+    rows.shape = {rank, n_out, n_matrices};
+    rows.first = tensor.first;
+    rows.count = tensor.count;
+    LLMRUN_TRY(cut(*pair.a, columns, term.a));
+    LLMRUN_TRY(cut(*pair.b, rows, term.b));
     term.scale = scale_of(wanted, alpha, rank);
     return keep(result_.products_, tensor.slot, term);
   }
@@ -246,6 +275,9 @@ class AdapterBinder {
     if (tied_slot_ < 0) return {};
     LowRank transposed;
     transposed.b = term.a;
+    TensorDecl tokens = tied_;
+    tokens.shape = {rank, n_vocab};
+    LLMRUN_TRY(cut(*pair.a, tokens, transposed.b));
     LLMRUN_ASSIGN(transposed.a, transpose(term.b));
     transposed.scale = term.scale;
     return keep(result_.products_, tied_slot_, transposed);
@@ -281,7 +313,8 @@ class AdapterBinder {
   ModelSpec copy_;
   std::map<std::string, std::map<int32_t, const TensorDecl*>> matrices_;  // by name, then slot
   size_t n_slots_ = 0;
-  int32_t tied_slot_ = -1;  // of the output layer that is the embedding too
+  TensorDecl tied_;         // the output layer that is the embedding too
+  int32_t tied_slot_ = -1;  // of that
   Adapters result_;
 };
 

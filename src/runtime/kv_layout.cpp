@@ -28,10 +28,9 @@ int64_t window_of(const LayerSpec& layer) {
 }  // namespace
 
 KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
-                   int64_t context_tokens, PageUse use, std::span<const uint8_t> devices) {
+                   int64_t context_tokens, PageUse use, const LayerDevices& devices) {
   KvLayout layout;
-  const auto last = std::max_element(devices.begin(), devices.end());
-  layout.device_bytes.resize(last == devices.end() ? 1 : size_t{*last} + 1);
+  layout.device_bytes.resize(devices.count);
   const bool may_forget = spec.causal && use == PageUse::kSequence;
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const LayerSpec& layer = spec.layers[i];
@@ -41,7 +40,7 @@ KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::Ca
                          window_pages(window) < pages_for(context_tokens);
     const PageGroup group = forgets ? kWindowGroup : kWholeGroup;
     if (forgets) layout.window = std::max(layout.window, window);
-    const uint8_t device = devices.empty() ? 0 : devices[i];
+    const uint8_t device = devices[i];
     size_t& page_bytes = layout.device_bytes[device][group];
     const size_t k_offset = use == PageUse::kPass ? 0 : page_bytes;
     const size_t v_offset = k_offset + section_bytes(shape.n_kv_heads, k_type, shape.k_dim);

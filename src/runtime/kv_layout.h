@@ -7,10 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "kernels/ops.h"
+#include "runtime/layer_devices.h"
 #include "runtime/spec.h"
 
 namespace llmrun::runtime {
@@ -40,11 +40,10 @@ struct KvLayout {
 // What pages are for: kPass pages live for one pass that reads whole sequences, so that each layer
 // may write over the layer before it, and a page is as large as the largest layer only.
 enum class PageUse : uint8_t { kSequence, kPass };
-// A window that is no shorter than the context is none. `devices` has the device of each layer, or
-// is empty: there is one.
+// A window that is no shorter than the context is none.
 KvLayout kv_layout(const ModelSpec& spec, kernels::CacheType k_type, kernels::CacheType v_type,
                    int64_t context_tokens, PageUse use = PageUse::kSequence,
-                   std::span<const uint8_t> devices = {});
+                   const LayerDevices& devices = {});
 
 // Adds the heads of one more device to a layout of the same layers.
 void add_share(KvLayout& layout, const KvLayout& share);

@@ -121,16 +121,18 @@ int64_t window_group_pages(const KvLayout& layout, const ContextOptions& options
 Result<void> plan_pages(const LoadedModel& model, ContextPlan& plan) {
   const ContextOptions& options = plan.options;
   const PageUse use = options.pooling ? PageUse::kPass : PageUse::kSequence;
+  // A share has one device of its own.
+  const Placement& placement = model.placement;
+  const LayerDevices devices{placement.layers, model.shared() ? 1 : placement.devices.size()};
   for (const ModelShare& share : model.shares) {
-    KvLayout layout = kv_layout(share.spec, options.k_type, options.v_type, options.context_tokens,
-                                use, model.placement.layers);
+    KvLayout layout =
+        kv_layout(share.spec, options.k_type, options.v_type, options.context_tokens, use, devices);
     if (&share == model.shares.data()) {
       plan.kv = std::move(layout);
     } else {
       add_share(plan.kv, layout);
     }
   }
-  plan.kv.device_bytes.resize(model.placement.devices.size());
   plan.n_pages[kWholeGroup] = pages_for(options.pool_tokens);
   if (options.pooling) {  // the texts of a pass share its tokens; each leaves a part of a page free
     const int64_t full = options.batch_tokens / kernels::kPageTokens;
@@ -203,8 +205,7 @@ void measure_pass(const LoadedModel& model, size_t share, ContextPlan& plan) {
 }
 
 Result<void> plan_state(const ModelSpec& spec, const Placement& placement, ContextPlan& plan) {
-  plan.state = state_layout(spec, placement.layers);
-  plan.state.device_floats.resize(placement.devices.size());
+  plan.state = state_layout(spec, {placement.layers, placement.devices.size()});
   const bool any = plan.state.sequence_floats > 0 || plan.state.n_tokens_back > 0;
   plan.n_states = plan.options.max_sequences + (any ? plan.options.kept_ends : 0);
   const auto bytes = checked_mul(static_cast<uint64_t>(plan.n_states),
@@ -316,8 +317,12 @@ MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
       "vectors stored in other types than F32");
   add_mapped(PlanPart::kAdapters, "adapters", weights.adapters().mapped_bytes(),
              "the tensors of the adapters, as stored");
-  add(PlanPart::kAdapters, "adapters (converted)", weights.adapters().converted_bytes(),
-      "of the embedding that is the output layer, too");
+  uint64_t converted = 0;
+  for (const ModelShare& share : model.shares) {
+    converted += share.weights.adapters().converted_bytes();
+  }
+  add(PlanPart::kAdapters, "adapters (converted)", converted,
+      "of the embedding that is the output layer, too, and what shares cut out");
   for (size_t i = 0; i < plan.devices.size(); ++i) {
     const DeviceBytes& device = plan.devices[i];
     const auto& tables = model.tables_of(i).buffer;

@@ -55,17 +55,11 @@ Result<ModelShare> load_share(const gguf::File& file, const Placement& placement
 // A share of every layer for each device.
 Result<void> load_shares(const gguf::File& file, const ModelSpec& spec,
                          std::span<const AdapterFile> adapters, LoadFor use, LoadedModel& loaded) {
-  if (!adapters.empty()) {
-    return make_error(
-        ErrorCode::kUnsupported,
-        "adapters cannot be applied to layers that several devices share; divide the "
-        "layers among them (--split-mode layer), or merge the adapter into the model");
-  }
   const std::vector<kernels::Backend*>& devices = loaded.placement.devices;
   LLMRUN_ASSIGN(std::vector<ModelSpec> specs, split_tensors(spec, file, devices.size()));
   for (size_t i = 0; i < devices.size(); ++i) {
     LLMRUN_ASSIGN(ModelShare share,
-                  load_share(file, {{devices[i]}, {}}, std::move(specs[i]), {}, use));
+                  load_share(file, {{devices[i]}, {}}, std::move(specs[i]), adapters, use));
     loaded.shares.push_back(std::move(share));
   }
   return {};

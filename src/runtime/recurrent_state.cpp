@@ -13,13 +13,12 @@ constexpr int64_t kAlignment = 16;  // floats: a cache line
 int64_t aligned(int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
 }  // namespace
 
-StateLayout state_layout(const ModelSpec& spec, std::span<const uint8_t> devices) {
+StateLayout state_layout(const ModelSpec& spec, const LayerDevices& devices) {
   StateLayout layout;
-  const auto last = std::max_element(devices.begin(), devices.end());
-  layout.device_floats.resize(last == devices.end() ? 1 : size_t{*last} + 1);
+  layout.device_floats.resize(devices.count);
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const StateShape shape = state_shape(spec.layers[i]);
-    const uint8_t device = devices.empty() ? 0 : devices[i];
+    const uint8_t device = devices[i];
     const int64_t window = layout.device_floats[device];
     const int64_t memory = window + aligned(shape.window_rows * shape.window_width);
     const int64_t ngram_window = memory + aligned(shape.memory);

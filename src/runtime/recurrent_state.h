@@ -13,6 +13,7 @@
 
 #include "kernels/backend.h"
 #include "runtime/batch.h"
+#include "runtime/layer_devices.h"
 #include "runtime/spec.h"
 
 namespace llmrun::runtime {
@@ -31,8 +32,7 @@ struct StateLayout {
   int64_t sequence_floats = 0;         // their sum
   int64_t n_tokens_back = 0;           // last tokens that are remembered
 };
-// `devices` has the device of each layer, or is empty: there is one.
-StateLayout state_layout(const ModelSpec& spec, std::span<const uint8_t> devices = {});
+StateLayout state_layout(const ModelSpec& spec, const LayerDevices& devices = {});
 
 class RecurrentStates {
  public:

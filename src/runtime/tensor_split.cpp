@@ -140,19 +140,46 @@ class Splitter {
     return {};
   }
 
-  // By heads of keys and values, with the heads of queries that read them.
+  struct HeadShare {
+    Range queries, kv;
+  };
+  // Heads of keys and values with the heads of queries that read them. Of fewer than there are
+  // devices each has one, which some have in common: they share its queries.
+  Result<HeadShare> share_heads(const Attention& mixer) {
+    const TensorDecl& out = mixer.out.weight;
+    const int64_t group = mixer.n_heads / mixer.n_kv_heads;
+    const int64_t block = block_size(out);
+    if (mixer.n_kv_heads >= n_) {
+      const int64_t step = block / std::gcd(block, group * mixer.v_dim);
+      LLMRUN_ASSIGN(const Range kv, share(out, "heads of keys and values", mixer.n_kv_heads, step));
+      return HeadShare{{kv.first * group, kv.count * group}, kv};
+    }
+    const int64_t step = block / std::gcd(block, mixer.v_dim);
+    const int64_t n_pieces = group % step == 0 ? group / step : 1;
+    const auto first_device = [&](int64_t kv) {
+      return (kv * n_ + mixer.n_kv_heads - 1) / mixer.n_kv_heads;
+    };
+    if (const int64_t most = n_pieces * mixer.n_kv_heads; n_ > most) {
+      return cannot(
+          "{} has {} heads of queries on {} of keys and values, which {} devices at most can "
+          "share, and there are {}",
+          out.name, mixer.n_heads, mixer.n_kv_heads, most, n_);
+    }
+    const int64_t kv = rank_ * mixer.n_kv_heads / n_;
+    const int64_t first = first_device(kv), n = first_device(kv + 1) - first;
+    const auto border = [&](int64_t rank) { return kv * group + rank * n_pieces / n * step; };
+    const int64_t from = border(rank_ - first);
+    return HeadShare{{from, border(rank_ - first + 1) - from}, {kv, 1}};
+  }
+
   Result<void> split(Attention& mixer) {
     if (mixer.alibi_max_bias != 0.0F) {
       return cannot(
           "{} belongs to attention with linear biases (ALiBi), which devices cannot share",
           mixer.out.weight.name);
     }
-    const int64_t group = mixer.n_heads / mixer.n_kv_heads;
-    const int64_t block = block_size(mixer.out.weight);
-    const int64_t step = block / std::gcd(block, group * mixer.v_dim);
-    LLMRUN_ASSIGN(const Range kv,
-                  share(mixer.out.weight, "heads of keys and values", mixer.n_kv_heads, step));
-    const Range heads{kv.first * group, kv.count * group};
+    LLMRUN_ASSIGN(const HeadShare own, share_heads(mixer));
+    const auto [heads, kv] = own;
     const auto cut_heads = [](Linear& linear, Range part, int64_t n_heads) {
       const int64_t rows = linear.n_out / n_heads;
       cut_rows(linear, {part.first * rows, part.count * rows});

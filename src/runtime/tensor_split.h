@@ -16,7 +16,8 @@
 namespace llmrun::runtime {
 
 // The shares of n devices, in their order. kUnsupported names what cannot be shared: a block that
-// has no such form, or a matrix with fewer heads or blocks of values than there are devices.
+// has no such form, or a matrix with fewer heads or blocks of values than there are devices. Of
+// fewer heads of keys and values than devices several have the same one.
 Result<std::vector<ModelSpec>> split_tensors(const ModelSpec& spec, const gguf::File& file,
                                              size_t n);
 // How often the devices meet in one pass.

@@ -189,6 +189,46 @@ TEST(Adapters, GiveWhatMergedWeightsGiveInEveryArchitecture) {
   for (const std::string& stem : models) expect_merged(stem, *backend);
 }
 
+// The same by devices that share every layer: of each adapter the rows or columns that a device
+// has.
+TEST(Adapters, AreCutAsTheWeightsAre) {
+  size_t n_shared = 0;
+  for (const std::string& stem : testing::models_in(kStored)) {
+    SCOPED_TRACE(stem);
+    const gguf::File file = open_file(stem + ".gguf");
+    const auto factors = make_factors(file, 7);
+    std::vector<std::byte> adapter_bytes;
+    const gguf::File adapter = adapter_file(
+        {.architecture = testing::architecture_of(stem + ".gguf")}, factors, adapter_bytes);
+    const std::array<runtime::AdapterFile, 2> adapters = {{{&adapter, 0.75F}, {&adapter, -0.5F}}};
+    const auto whole = testing::cpu_backend(1);
+    for (const size_t n : {size_t{2}, size_t{3}}) {
+      std::vector<std::unique_ptr<kernels::Backend>> backends;
+      runtime::Placement placement;
+      placement.tensors = true;
+      for (size_t i = 0; i < n; ++i) {
+        backends.push_back(testing::cpu_backend(1));
+        placement.devices.push_back(backends.back().get());
+      }
+      const auto model = runtime::Model::load(file, std::move(placement),
+                                              models::build_spec(file).value(), adapters);
+      if (!model) {
+        EXPECT_EQ(model.error().code, ErrorCode::kUnsupported) << model.error().message;
+        continue;
+      }
+      const auto context = (*model)->new_context(testing::float_cache());
+      ASSERT_TRUE(context.has_value()) << context.error().message;
+      const auto shared = testing::run_chunked(**context, kIds, 24);
+      ASSERT_TRUE(shared.has_value()) << shared.error().message;
+      const auto expected = logits(file, *whole, adapters, 24);
+      ASSERT_TRUE(expected.has_value()) << expected.error().message;
+      EXPECT_LT(normalised_error(*shared, *expected), 1e-9);
+      ++n_shared;
+    }
+  }
+  EXPECT_GT(n_shared, 50U);
+}
+
 TEST(Adapters, GiveTheSameOnEveryTarget) {
   for (const kernels::CpuTarget& target : kernels::cpu_targets()) {
     if (!target.available) continue;

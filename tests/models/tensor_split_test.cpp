@@ -107,6 +107,17 @@ TEST_P(TensorSplit, GivesTheSameLogitsOrSaysWhyNot) {
 INSTANTIATE_TEST_SUITE_P(Stored, TensorSplit, ::testing::ValuesIn(testing::stored_models()),
                          [](const auto& parameter) { return testing::test_name(parameter.param); });
 
+// Three and four devices: uneven shares, and heads of keys and values that two of them have.
+TEST(TensorSplitForms, AreSharedByThreeAndFour) {
+  for (const char* name :
+       {"llama-dense", "qwen3moe-moe", "altered-gpt-oss-experts", "altered-mimo2-window"}) {
+    for (const size_t n : {size_t{3}, size_t{4}}) {
+      SCOPED_TRACE(fmt::format("{} on {}", name, n));
+      expect_shared(path_of(name), n);
+    }
+  }
+}
+
 // Those that must not say so: plain, biases, norms of heads, windows, soft-caps, experts of several
 // kinds, parallel and other residuals, gates, fused tensors, two heads' worth of sinks.
 TEST(TensorSplitForms, CoverTheFamilies) {
@@ -151,8 +162,8 @@ TEST(TensorSplitForms, TellWhatCannotBeShared) {
   const auto has = [](const std::string& text, const char* part) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   };
-  has(error_of("llama-dense", 3), "blk.0.attn_output.weight has 2 heads of keys and values");
-  has(error_of("llama-dense", 3), "3 devices");
+  has(error_of("llama-dense", 5), "blk.0.attn_output.weight has 4 heads of queries on 2 of keys");
+  has(error_of("llama-dense", 5), "which 4 devices at most can share, and there are 5");
   has(error_of("altered-deepseek2-absorbed", 2), "latent attention (MLA)");
   has(error_of("altered-mamba-norms", 2), "recurrent mixer");
   has(error_of("altered-mpt-awq", 2), "ALiBi");
@@ -167,6 +178,11 @@ TEST(TensorSplitForms, CutBetweenBlocks) {
   for (const char* name : {"llama-dense", "qwen3moe-moe"}) {
     SCOPED_TRACE(name);
     expect_shared(in_blocks(name, folder), 2);
+    // Two heads of queries are one block: they stay together.
+    const auto split = open_split(in_blocks(name, folder), 3);
+    ASSERT_FALSE(split);
+    EXPECT_NE(split.error().message.find("which 2 devices at most can share"), std::string::npos)
+        << split.error().message;
   }
 }
 
@@ -229,20 +245,6 @@ TEST(TensorSplitContext, ForksAndBatchesSequences) {
   const auto logits = c.forward(batch);
   ASSERT_TRUE(logits) << logits.error().message;
   EXPECT_TRUE(testing::same_bits(logits->row(0), std::span(*alone).last(n_vocab)));
-}
-
-TEST(TensorSplitContext, RefusesAdapters) {
-  const auto whole = open_split(path_of("llama-dense"), 1);
-  ASSERT_TRUE(whole);
-  runtime::Placement placement;
-  const auto first = testing::cpu_backend(1), second = testing::cpu_backend(1);
-  placement.devices = {first.get(), second.get()};
-  placement.tensors = true;
-  const std::vector<runtime::AdapterFile> adapters{{whole->file.get(), 1.0F}};
-  const auto model = runtime::Model::load(*whole->file, placement, whole->model->spec(), adapters);
-  ASSERT_FALSE(model);
-  EXPECT_EQ(model.error().code, ErrorCode::kUnsupported);
-  EXPECT_NE(model.error().message.find("--split-mode layer"), std::string::npos);
 }
 
 }  // namespace
