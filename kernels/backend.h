@@ -60,7 +60,7 @@ class Backend {
   // Memory that the host reads and writes too, at the same addresses, once finish() has returned.
   // On the CPU all memory is like that.
   virtual Result<std::unique_ptr<Buffer>> allocate_shared(size_t bytes) { return allocate(bytes); }
-  // Makes room at once for weights of these sizes, which prepare() is then given.
+  // Makes room at once for weights of these sizes, which prepare() is then given; earlier ones go.
   virtual Result<void> reserve_weights(const std::vector<size_t>& /*sizes*/) { return {}; }
   // Binds a weight for the ops: zero-copy on the CPU, an upload on a device. `weight.data` points
   // into the mapped file and outlives the backend's use of it.

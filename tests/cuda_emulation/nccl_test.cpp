@@ -112,7 +112,7 @@ TEST_F(NcclExchange, GivesTheBitsOfMainMemory) {
     const auto gatherer = kernels::make_gpu_gatherer(pointers(backends));
     ASSERT_TRUE(gatherer) << gatherer.error().message;
     EXPECT_EQ((*gatherer)->name(), "NCCL 2.27.7");
-    // On backends of its own, whose graphs drive out none of the other's.
+    // On backends of its own: a card's backend holds the weights of one model.
     const Backends apart = devices(2);
     const auto by_host = load(name, apart, nullptr);
     const auto by_nccl = load(name, backends, gatherer->get());
