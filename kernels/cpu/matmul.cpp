@@ -70,6 +70,11 @@ size_t CpuOps::tiles_bytes(int64_t n_tokens, int64_t n_in) const {
   return static_cast<size_t>(ceil_div(n_tokens, table_.matmul->tile_tokens)) * tile_bytes(n_in);
 }
 
+// The part of product_scratch() that a thread has.
+uint8_t* CpuOps::part_of(uint8_t* scratch, int thread) const {
+  return scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch;
+}
+
 // `work` in multiply-adds of all tasks.
 template <typename Fn>
 void CpuOps::for_tasks(int64_t work, int64_t n_tasks, Fn&& compute) {
@@ -152,7 +157,7 @@ void CpuOps::multiply(const ConstRows& x, std::span<const MatmulOutput> outputs,
       }
       const int64_t begin = task * step;
       multiply_rows(x, output, tiles, begin, std::min(begin + step, output.weight.n_out),
-                    scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
+                    part_of(scratch, thread));
       return;
     }
   };
@@ -215,8 +220,7 @@ void CpuOps::feed_forward(const FeedForwardParams& params) {
   const int64_t step = ceil_div(rows, 32) * 32;
   for_tasks(n_ff * x.width * x.n, ceil_div(n_ff, step), [&](int64_t task, int thread) {
     activate_columns(params, tiles, task * step, std::min((task + 1) * step, n_ff), hidden,
-                     columns + thread * column_floats(),
-                     scratch + static_cast<size_t>(thread) * kernels.product_scratch);
+                     columns + thread * column_floats(), part_of(scratch, thread));
   });
   multiply(params.activation.y, {&params.down, 1}, hidden);
 }
@@ -343,8 +347,7 @@ void CpuOps::multiply_experts(const ConstRows& x, const ExpertPairs& pairs,
       product.bias = output.bias == nullptr ? nullptr : output.bias + expert * n_out;
       product.scale = output.scale == nullptr ? nullptr : output.scale + expert;
       kernel_of(*table_.matmul, output.weight)
-          .run(product, part * step, std::min((part + 1) * step, n_out),
-               scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
+          .run(product, part * step, std::min((part + 1) * step, n_out), part_of(scratch, thread));
       return;
     }
   });
@@ -355,8 +358,8 @@ void CpuOps::head_matmul(const HeadMatmulParams& params) {
   if (params.x.n == 0) return;
   tell(observer_, params);
   const ProductKernel& kernel = kernel_of(*table_.matmul, weight);
-  const auto n_tiles = static_cast<size_t>(ceil_div(params.x.n, table_.matmul->tile_tokens));
-  const size_t bytes = kernel.is_float ? 0 : n_tiles * tile_bytes(weight.n_in);  // of a thread
+  // Of a thread.
+  const size_t bytes = kernel.is_float ? 0 : tiles_bytes(params.x.n, weight.n_in);
   uint8_t* tiles = activations_.get(static_cast<size_t>(pool_.n_threads()) * bytes);
   uint8_t* scratch = product_scratch();
   pool_.parallel_for_indexed(weight.n_matrices, [&](int64_t head, int thread) {
@@ -374,8 +377,7 @@ void CpuOps::head_matmul(const HeadMatmulParams& params) {
     product.x_stride = params.x.stride;
     product.y = params.y.data + head * params.y_head_stride;
     product.y_stride = params.y.stride;
-    kernel.run(product, 0, weight.n_out,
-               scratch + static_cast<size_t>(thread) * table_.matmul->product_scratch);
+    kernel.run(product, 0, weight.n_out, part_of(scratch, thread));
   });
 }
 

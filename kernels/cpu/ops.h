@@ -90,6 +90,7 @@ class CpuOps final : public Ops {
   [[nodiscard]] int64_t column_floats() const;  // that this needs of columns
   [[nodiscard]] size_t feed_forward_bytes(int64_t n_tokens, int64_t n_ff) const;
   uint8_t* product_scratch();
+  uint8_t* part_of(uint8_t* scratch, int thread) const;
   [[nodiscard]] size_t attention_scratch(int64_t k_dim, int64_t v_dim) const;  // per thread
   [[nodiscard]] size_t thread_scratch_bytes() const;                           // all threads
   [[nodiscard]] static size_t partials_bytes(int64_t max_width);

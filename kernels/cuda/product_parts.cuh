@@ -62,6 +62,19 @@ __device__ __forceinline__ const uint8_t* weight_row(const ProductParams& p, con
   return reinterpret_cast<const uint8_t*>(p.weight.data) +
          static_cast<size_t>(job.matrix * p.weight.n_out + o) * p.weight.row_bytes;
 }
+// A unit of an output's weights; zeros where there is no such output.
+template <typename Policy>
+__device__ __forceinline__ Unit weight_unit(const ProductParams& p, const ProductJob& job,
+                                            int64_t o, int64_t unit) {
+  constexpr int kUnits = Policy::kBlockSize / kUnitSize;
+  Unit w = {};
+  if (o < p.weight.n_out) {
+    const auto* const blocks =
+        reinterpret_cast<const typename Policy::Block*>(weight_row(p, job, o));
+    Unpack<Policy>::get(blocks[unit / kUnits], static_cast<int>(unit % kUnits), w);
+  }
+  return w;
+}
 // The result, which is stored too.
 __device__ __forceinline__ float finish(const ProductParams& p, const ProductJob& job, int i,
                                         int64_t o, float sum) {

@@ -40,17 +40,10 @@ struct BlockTile {
   // Units [unit0, unit0 + n_units) of the outputs from o on; zeros where there are none.
   __device__ void load_weights(const ProductParams& p, const ProductJob& job, int64_t o,
                                int64_t unit0, int n_units) {
-    constexpr int kUnits = Policy::kBlockSize / kUnitSize;
     for (int i = static_cast<int>(threadIdx.x); i < kTileOutputs * n_units; i += kTileThreads) {
       const int output = i / n_units;
       const int unit = i % n_units;
-      Unit w = {};
-      if (o + output < p.weight.n_out) {
-        const auto* const blocks =
-            reinterpret_cast<const typename Policy::Block*>(weight_row(p, job, o + output));
-        Unpack<Policy>::get(blocks[(unit0 + unit) / kUnits],
-                            static_cast<int>((unit0 + unit) % kUnits), w);
-      }
+      const Unit w = weight_unit<Policy>(p, job, o + output, unit0 + unit);
       auto* const to = reinterpret_cast<uint32_t*>(weights + output * kTileStride + 32 * unit);
       for (int k = 0; k < 8; ++k) to[k] = w.q[k];
       for (int h = 0; h < 2; ++h) {

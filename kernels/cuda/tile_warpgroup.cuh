@@ -65,17 +65,10 @@ template <typename Policy>
 __device__ __forceinline__ void fetch_weights(const WarpGroupTile& tile, int stage,
                                               const ProductParams& p, const ProductJob& job,
                                               int64_t o, int64_t unit0, int n_units) {
-  constexpr int kUnits = Policy::kBlockSize / kUnitSize;
   const auto thread = static_cast<int>(threadIdx.x);
   const int output = thread % kGroupOutputs;
   for (int unit = thread / kGroupOutputs; unit < n_units; unit += kGroupThreads / kGroupOutputs) {
-    Unit w = {};
-    if (o + output < p.weight.n_out) {
-      const auto* const blocks =
-          reinterpret_cast<const typename Policy::Block*>(weight_row(p, job, o + output));
-      Unpack<Policy>::get(blocks[(unit0 + unit) / kUnits],
-                          static_cast<int>((unit0 + unit) % kUnits), w);
-    }
+    const Unit w = weight_unit<Policy>(p, job, o + output, unit0 + unit);
     for (int h = 0; h < 2; ++h) {
       const int half = 2 * unit + h;
       auto* const to = reinterpret_cast<uint32_t*>(tile.plane(stage, half) + 16 * output);

@@ -24,12 +24,8 @@ Result<void> check_options(const LoadOptions& options, const kernels::DeviceChoi
       return make_error(ErrorCode::kUsage,
                         "--split-mode tensor is for several GPUs: name them (--device cuda:0,1)");
     }
-    if (options.gpu_layers || options.cpu_experts) {
-      return make_error(ErrorCode::kUsage,
-                        "{} has no effect with --split-mode tensor, where every GPU has a share of "
-                        "every layer",
-                        options.gpu_layers ? "--gpu-layers" : "--cpu-experts");
-    }
+    LLMRUN_TRY(
+        check_split_options(options.gpu_layers.has_value(), options.cpu_experts.has_value()));
   }
   if (choice.device != kCpu) return {};
   const char* const option = options.gpu_layers.has_value()    ? "--gpu-layers"

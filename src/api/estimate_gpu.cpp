@@ -78,12 +78,7 @@ Result<Cards> cards_of(const GpuRequest& request) {
                       "--split-mode tensor is for several GPUs: name them (--device cuda:0,1 or "
                       "--gpu rtx4090,rtx4090)");
   }
-  if (request.layers || request.cpu_experts) {
-    return make_error(ErrorCode::kUsage,
-                      "{} has no effect with --split-mode tensor, where every GPU has a share of "
-                      "every layer",
-                      request.layers ? "--gpu-layers" : "--cpu-experts");
-  }
+  LLMRUN_TRY(check_split_options(request.layers.has_value(), request.cpu_experts.has_value()));
   return cards;
 }
 

@@ -140,4 +140,12 @@ Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec&
   return result;
 }
 
+Result<void> check_split_options(bool gpu_layers, bool cpu_experts) {
+  if (!gpu_layers && !cpu_experts) return {};
+  return make_error(ErrorCode::kUsage,
+                    "{} has no effect with --split-mode tensor, where every GPU has a share of "
+                    "every layer",
+                    gpu_layers ? "--gpu-layers" : "--cpu-experts");
+}
+
 }  // namespace llmrun

@@ -34,4 +34,7 @@ Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec&
                                const runtime::ContextOptions& context,
                                std::span<const runtime::DeviceRequest> cards, ExchangeWay way);
 
+// kUsage when options that divide layers are given beside a tensor split, which has none to divide.
+Result<void> check_split_options(bool gpu_layers, bool cpu_experts);
+
 }  // namespace llmrun

@@ -5,22 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "cuda_emulation/refusal.h"
 #include "kernels/cuda/warpgroup.cuh"
 
 namespace llmrun::kernels::cuda {
 namespace {
 
 using ::testing::HasSubstr;
-
-template <typename Params>
-std::string refusal(unsigned threads, size_t shared, void (*kernel)(Params), const Params& params) {
-  try {
-    launch({1, 1, 1}, threads, shared, nullptr, kernel, params);
-  } catch (const cuda_emulation::Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 // ---- products ----------------------------------------------------------------------------------
 
@@ -139,7 +130,7 @@ TEST(AsyncEmulation, CopiesAreThereWhenTheirBarrierSaysSo) {
   for (int i = 0; i < 128; ++i) from[i] = 7 * i;
   std::vector<int> out(64);
   const size_t shared = shared_bytes<int>(64) + shared_bytes<uint64_t>(1);
-  const auto run = [&](const CopyTest& test) { return refusal(64, shared, one_copy, test); };
+  const auto run = [&](const CopyTest& test) { return refusal(1, 64, shared, one_copy, test); };
   for (const bool twice : {false, true}) {
     for (const uint64_t seed : {1, 2, 3}) {
       cuda_emulation::options().seed = seed;
@@ -168,8 +159,9 @@ __global__ void arrives_too_often(NothingParams) {
 
 TEST(AsyncEmulation, FaultsOfBarriersAreSeen) {
   const size_t shared = shared_bytes<uint64_t>(1);
-  EXPECT_THAT(refusal(1, shared, arrives_at_nothing, NothingParams{}), HasSubstr("not made"));
-  EXPECT_THAT(refusal(1, shared, arrives_too_often, NothingParams{}), HasSubstr("more arrivals"));
+  EXPECT_THAT(refusal(1, 1, shared, arrives_at_nothing, NothingParams{}), HasSubstr("not made"));
+  EXPECT_THAT(refusal(1, 1, shared, arrives_too_often, NothingParams{}),
+              HasSubstr("more arrivals"));
 }
 
 }  // namespace

@@ -6,23 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "cuda_emulation/refusal.h"
 #include "kernels/cuda/device.cuh"
 
 namespace llmrun::kernels::cuda {
 namespace {
 
 using ::testing::HasSubstr;
-
-// What a launch is refused for; empty: nothing.
-template <typename Params>
-std::string refusal(unsigned threads, size_t shared, void (*kernel)(Params), const Params& params) {
-  try {
-    launch({2, 1, 1}, threads, shared, nullptr, kernel, params);
-  } catch (const cuda_emulation::Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 // ---- operations --------------------------------------------------------------------------------
 
@@ -231,11 +221,11 @@ __global__ void writes_at(IndexParams p) {
 
 TEST(PlantedFaults, AWriteBeyondASharedArray) {
   const size_t shared = shared_bytes<uint8_t>(32);
-  EXPECT_EQ(refusal(32, shared, writes_at, IndexParams{31}), "");
+  EXPECT_EQ(refusal(2, 32, shared, writes_at, IndexParams{31}), "");
 #ifndef __SANITIZE_ADDRESS__  // which ends the program at once
-  EXPECT_THAT(refusal(32, shared, writes_at, IndexParams{32}), HasSubstr("beyond the shared"));
+  EXPECT_THAT(refusal(2, 32, shared, writes_at, IndexParams{32}), HasSubstr("beyond the shared"));
 #endif
-  EXPECT_THAT(refusal(32, 16, writes_at, IndexParams{0}), HasSubstr("does not fit"));
+  EXPECT_THAT(refusal(2, 32, 16, writes_at, IndexParams{0}), HasSubstr("does not fit"));
 }
 
 __global__ void barrier_for_some(IndexParams p) {
@@ -256,14 +246,15 @@ __global__ void shuffle_beyond_the_mask(IndexParams) {
 }
 
 TEST(PlantedFaults, ThreadsThatDoNotMeet) {
-  EXPECT_EQ(refusal(64, 0, barrier_for_some, IndexParams{64}), "");
-  EXPECT_THAT(refusal(64, 0, barrier_for_some, IndexParams{40}), HasSubstr("deadlock"));
-  EXPECT_THAT(refusal(64, 0, two_barriers, IndexParams{32}), HasSubstr("different barriers"));
-  EXPECT_EQ(refusal(64, 0, shuffle_for_some, IndexParams{32}), "");
-  EXPECT_NE(refusal(64, 0, shuffle_for_some, IndexParams{16}), "");
-  EXPECT_THAT(refusal(32, 0, shuffle_beyond_the_mask, IndexParams{0}), HasSubstr("takes no part"));
+  EXPECT_EQ(refusal(2, 64, 0, barrier_for_some, IndexParams{64}), "");
+  EXPECT_THAT(refusal(2, 64, 0, barrier_for_some, IndexParams{40}), HasSubstr("deadlock"));
+  EXPECT_THAT(refusal(2, 64, 0, two_barriers, IndexParams{32}), HasSubstr("different barriers"));
+  EXPECT_EQ(refusal(2, 64, 0, shuffle_for_some, IndexParams{32}), "");
+  EXPECT_NE(refusal(2, 64, 0, shuffle_for_some, IndexParams{16}), "");
+  EXPECT_THAT(refusal(2, 32, 0, shuffle_beyond_the_mask, IndexParams{0}),
+              HasSubstr("takes no part"));
   // After all this the emulation still works.
-  EXPECT_EQ(refusal(64, 0, barrier_for_some, IndexParams{64}), "");
+  EXPECT_EQ(refusal(2, 64, 0, barrier_for_some, IndexParams{64}), "");
 }
 
 struct AddressParams {
@@ -273,8 +264,8 @@ __global__ void loads_word(AddressParams p) { (void)load_as<uint32_t>(p.at); }
 
 TEST(PlantedFaults, AMisalignedLoad) {
   alignas(16) const uint8_t bytes[16] = {};
-  EXPECT_EQ(refusal(32, 0, loads_word, AddressParams{bytes + 4}), "");
-  EXPECT_THAT(refusal(32, 0, loads_word, AddressParams{bytes + 2}), HasSubstr("not aligned"));
+  EXPECT_EQ(refusal(2, 32, 0, loads_word, AddressParams{bytes + 4}), "");
+  EXPECT_THAT(refusal(2, 32, 0, loads_word, AddressParams{bytes + 2}), HasSubstr("not aligned"));
 }
 
 // ---- memory and streams ------------------------------------------------------------------------

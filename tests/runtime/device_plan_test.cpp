@@ -36,6 +36,19 @@ class RandomNeeds {
     need.table_bytes = below(4096);
     return need;
   }
+  // Fast beside the memory of its machine, with up to `most_bytes` beyond the least.
+  DeviceRequest card(uint64_t most_bytes) {
+    DeviceRequest request;
+    request.memory_bytes = 700 * kMiB + below(most_bytes);
+    request.bytes_per_second = 1e12;
+    request.host_bytes_per_second = 5e10;
+    return request;
+  }
+  std::vector<DeviceRequest> cards(uint64_t most, uint64_t most_bytes) {
+    std::vector<DeviceRequest> requests(1 + below(most));
+    for (DeviceRequest& request : requests) request = card(most_bytes);
+    return requests;
+  }
   // With weights that several share, and layers that no card can run.
   ModelNeed odd_model() {
     ModelNeed need = model();
@@ -89,10 +102,7 @@ TEST(DevicePlan, PartsAreThePromiseAndNeverMoreThanTheCard) {
   int n_whole = 0, n_split = 0, n_none = 0;
   for (int i = 0; i < 10000; ++i) {
     const ModelNeed need = random.model();
-    DeviceRequest request;
-    request.memory_bytes = 700 * kMiB + random.below(uint64_t{160} << 30);
-    request.bytes_per_second = 1e12;
-    request.host_bytes_per_second = 5e10;
+    DeviceRequest request = random.card(uint64_t{160} << 30);
     const DevicePlan plan = plan_device(need, request);
     ASSERT_EQ(sum_of(plan), plan.total_bytes);
     ASSERT_LE(plan.total_bytes, request.memory_bytes);
@@ -177,12 +187,7 @@ TEST(DivisionPlan, EveryCardsPartsAreItsPromiseAndNeverMoreThanItHas) {
   int n_whole = 0, n_split = 0, n_none = 0, n_several = 0;
   for (int i = 0; i < 10000; ++i) {
     const ModelNeed need = random.odd_model();
-    std::vector<DeviceRequest> cards(1 + random.below(4));
-    for (DeviceRequest& card : cards) {
-      card.memory_bytes = 700 * kMiB + random.below(uint64_t{60} << 30);
-      card.bytes_per_second = 1e12;
-      card.host_bytes_per_second = 5e10;
-    }
+    const std::vector<DeviceRequest> cards = random.cards(4, uint64_t{60} << 30);
     const DivisionPlan plan = plan_division(need, cards, std::nullopt);
     check_division(need, plan, cards.size());
     if (HasFatalFailure()) FAIL() << "of plan " << i;
@@ -210,12 +215,7 @@ TEST(DivisionPlan, ExpertsStayInMainMemoryWhereThatIsFaster) {
   int n_whole = 0, n_layers_only = 0, n_experts_only = 0, n_both = 0;
   for (int i = 0; i < 10000; ++i) {
     const ModelNeed need = random.mixed_model();
-    std::vector<DeviceRequest> cards(1 + random.below(3));
-    for (DeviceRequest& card : cards) {
-      card.memory_bytes = 700 * kMiB + random.below(uint64_t{25} << 30);
-      card.bytes_per_second = 1e12;
-      card.host_bytes_per_second = 5e10;
-    }
+    const std::vector<DeviceRequest> cards = random.cards(3, uint64_t{25} << 30);
     const DivisionPlan plan = plan_division(need, cards, std::nullopt);
     check_division(need, plan, cards.size());
     if (HasFatalFailure()) FAIL() << "of plan " << i;
