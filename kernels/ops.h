@@ -227,9 +227,9 @@ struct MixRowsParams {
   Rows y;
 };
 
-// A dense feed-forward: the products of x, the activation that joins them, and the product of what
-// it gives. `activation` reads what `inner` writes, and `down` what the activation writes; all
-// three are for the backend's use, and what stands in them afterwards is not defined.
+// A dense feed-forward: products of x (added to nothing), the activation that joins them, and the
+// product of what it gives. `activation` reads what `inner` writes, `down` what the activation
+// writes: rows apart from x, for the backend's use, in which nothing defined stands afterwards.
 struct FeedForwardParams {
   ConstRows x;
   std::span<const MatmulOutput> inner;  // gate, or gate and up: the rows of the activation

@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(2 * kDecodeWarps * 32) decode_gated(GatedPair 
   const int row = lane / kWarpOutputs;
   if (row < p.job.count && o + at < p.weight.n_out) {
     results[(warp / kDecodeWarps * kDecodeRows + row) * kDecodeOutputs + at] =
-        finish(p, p.job, row, o + at, sum);
+        result_of(p, p.job, o + at, sum);
   }
   __syncthreads();
   activate_results<kDecodeOutputs>(pair, results);

@@ -77,9 +77,7 @@ inline constexpr size_t kMaxProducts = 4;
 cudaError_t launch_products(std::span<const ProductParams> products, Queue& queue);
 
 // Two products of one shape and tensor type, of kDecodeRows rows at most, and act(gate) * up in one
-// launch. The results of the products are stored too, so nobody need know whether they are read
-// again. `op` reads what they write, and writes the same places or others; `quantized` as in
-// rows.cu.
+// launch: `op` without its rows of gate and up, which are not stored. `quantized` as in rows.cu.
 cudaError_t launch_gated_products(const ProductParams& gate, const ProductParams& up,
                                   const GatedActivationParams& op, const QuantizedRows& quantized,
                                   Queue& queue);

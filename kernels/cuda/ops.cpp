@@ -31,6 +31,31 @@ QuantizedRows lay_out(std::byte* at, int64_t n_values) {
   return rows;
 }
 
+ProductParams product_of(const MatmulOutput& output, const ConstRows& x,
+                         const QuantizedRows& rows) {
+  ProductParams p;
+  p.weight = output.weight;
+  p.rows = rows;
+  p.x = x.data;
+  p.x_stride = x.stride;
+  p.job.count = static_cast<int32_t>(x.n);
+  p.max_count = p.job.count;
+  p.bias = output.bias;
+  p.scale = output.scale;
+  p.y = output.y;
+  p.y_stride = output.y_stride;
+  p.accumulate = output.accumulate;
+  return p;
+}
+
+// Whether gate and up can be one launch with the activation.
+bool is_gated_pair(const FeedForwardParams& params) {
+  if (params.x.n == 0 || params.x.n > kDecodeRows || params.inner.size() != 2) return false;
+  const Weight& gate = params.inner[0].weight;
+  const Weight& up = params.inner[1].weight;
+  return gate.type == up.type && gate.n_out == up.n_out;
+}
+
 DrawnRow drawn_row(const RowDraw& draw) {
   const SamplingOptions& options = *draw.options;
   DrawnRow row;
@@ -87,7 +112,6 @@ int rope_of_keys(const RotateCall& call, const KvWriteParams& write,
 void CudaOps::check(cudaError_t error, std::string_view what) {
   beside_ = {};
   rotated_.n_ropes = 0;
-  is_pair_ = false;
   if (error == cudaSuccess || error_ != cudaSuccess) return;
   error_ = error;
   failed_ = what;
@@ -127,6 +151,15 @@ QuantizedRows CudaOps::beside(const Rows& y) {
   return to == nullptr ? QuantizedRows{} : lay_out(to, y.n * y.width);
 }
 
+QuantizedRows CudaOps::int8_rows(const ConstRows& x, size_t bytes) {
+  quantizes_ = true;
+  if (beside_.quantized.q != nullptr && same_rows(beside_.rows, x) && bytes <= scratch_.size()) {
+    return beside_.quantized;
+  }
+  std::byte* const to = scratch(bytes, "scratch of products");
+  return to == nullptr ? QuantizedRows{} : quantize(x, 1, 0, x.width, to);
+}
+
 void CudaOps::launch_all(std::span<ProductParams> products, std::string_view what) {
   std::stable_sort(products.begin(), products.end(),
                    [](const auto& a, const auto& b) { return a.weight.type < b.weight.type; });
@@ -155,50 +188,58 @@ ProductForm CudaOps::form_of(const MatmulParams& params) const {
 void CudaOps::matmul(const MatmulParams& params) {
   const ConstRows& x = params.x;
   if (x.n == 0) return;
-  QuantizedRows rows;
-  std::byte* packed = nullptr;
   const bool any_blocks = std::any_of(params.outputs.begin(), params.outputs.end(),
                                       [](const auto& output) { return !is_float(output.weight); });
-  const size_t bytes = quantized_bytes(x.n, x.width);
-  const size_t more =
-      any_blocks && form_of(params) == ProductForm::kWarpGroups ? packed_bytes(x.n, x.width) : 0;
-  if (any_blocks && beside_.quantized.q != nullptr && same_rows(beside_.rows, x) &&
-      bytes + more <= scratch_.size()) {
-    rows = beside_.quantized;
-  } else if (any_blocks) {
-    quantizes_ = true;
-    std::byte* const to = scratch(bytes + more, "scratch of products");
-    if (to == nullptr) return;
-    rows = quantize(x, 1, 0, x.width, to);
-  }
-  if (more > 0) {
-    packed = reinterpret_cast<std::byte*>(rows.q) + bytes;
-    check(launch_pack({rows, x.n, x.width, packed}, queue_), "packing");
+  QuantizedRows rows;
+  std::byte* packed = nullptr;
+  if (any_blocks) {
+    const size_t bytes = quantized_bytes(x.n, x.width);
+    const size_t more =
+        form_of(params) == ProductForm::kWarpGroups ? packed_bytes(x.n, x.width) : 0;
+    rows = int8_rows(x, bytes + more);
+    if (rows.q == nullptr) return;
+    if (more > 0) {
+      packed = reinterpret_cast<std::byte*>(rows.q) + bytes;
+      check(launch_pack({rows, x.n, x.width, packed}, queue_), "packing");
+    }
   }
   std::vector<ProductParams> products;
   products.reserve(params.outputs.size());
   for (const MatmulOutput& output : params.outputs) {
-    ProductParams& p = products.emplace_back();
-    p.weight = output.weight;
-    p.rows = rows;
-    p.packed = is_float(output.weight) ? nullptr : packed;
-    p.x = x.data;
-    p.x_stride = x.stride;
-    p.job.count = static_cast<int32_t>(x.n);
-    p.max_count = p.job.count;
-    p.bias = output.bias;
-    p.scale = output.scale;
-    p.y = output.y;
-    p.y_stride = output.y_stride;
-    p.accumulate = output.accumulate;
+    products.push_back(product_of(output, x, rows));
+    if (!is_float(output.weight)) products.back().packed = packed;
   }
-  const bool is_pair = products.size() == 2 && x.n <= kDecodeRows &&
-                       products[0].weight.type == products[1].weight.type &&
-                       products[0].y != products[1].y;
   launch_all(products, "matmul");
-  if (!is_pair) return;
-  pair_ = {products[0], products[1]};
-  is_pair_ = true;
+}
+
+// Of few tokens gate, up and the activation are one launch.
+void CudaOps::feed_forward(const FeedForwardParams& params) {
+  if (!is_gated_pair(params)) {
+    Ops::feed_forward(params);
+    return;
+  }
+  const ConstRows& x = params.x;
+  const MatmulOutput& gate = params.inner[0];
+  const MatmulOutput& up = params.inner[1];
+  const Rows& y = params.activation.y;
+  const size_t read = is_float(gate.weight) ? 0 : quantized_bytes(x.n, x.width);
+  const size_t written = is_float(params.down.weight) ? 0 : quantized_bytes(y.n, y.width);
+  QuantizedRows rows;
+  std::byte* to = nullptr;  // where the activation is left in int8
+  if (read > 0) {
+    rows = int8_rows(x, read + written);
+    if (rows.q == nullptr) return;
+    to = reinterpret_cast<std::byte*>(rows.q) + read;
+  } else if (written > 0) {
+    to = scratch(written, "scratch of products");
+    if (to == nullptr) return;
+  }
+  const QuantizedRows hidden = written > 0 ? lay_out(to, y.n * y.width) : QuantizedRows{};
+  check(launch_gated_products(product_of(gate, x, rows), product_of(up, x, rows), params.activation,
+                              hidden, queue_),
+        "feed_forward");
+  beside_ = {y, hidden};
+  matmul({.x = y, .outputs = {&params.down, 1}});
 }
 
 void CudaOps::expert_matmul(const ExpertMatmulParams& params) {
@@ -285,38 +326,7 @@ void CudaOps::norm(const NormParams& params) {
   beside_ = {params.y, quantized};
 }
 
-bool CudaOps::join_products(const GatedActivationParams& params) {
-  if (!is_pair_) return false;
-  const auto writes = [](const ProductParams& p, const ConstRows& rows) {
-    return !p.accumulate && rows.data == p.y && rows.stride == p.y_stride &&
-           rows.n == p.job.count && rows.width == p.weight.n_out;
-  };
-  const size_t first = writes(pair_[0], params.gate) ? 0 : 1;
-  const ProductParams& gate = pair_[first];
-  const ProductParams& up = pair_[1 - first];
-  // Products read what they read until the last block: only what they write themselves is free.
-  const bool fits = writes(gate, params.gate) && writes(up, params.up) &&
-                    gate.weight.n_in == up.weight.n_in &&
-                    (same_rows(params.y, params.gate) || same_rows(params.y, params.up));
-  if (!fits) return false;
-  QuantizedRows quantized;
-  if (quantizes_ && params.y.width % 32 == 0) {
-    const size_t read =
-        gate.rows.q == nullptr ? 0 : quantized_bytes(gate.job.count, gate.weight.n_in);
-    const size_t bytes = read + quantized_bytes(params.y.n, params.y.width);
-    if (bytes > scratch_.size()) return false;  // it would move, and what it holds be lost
-    std::byte* const at = scratch_.get(bytes, queue_);
-    if (read > 0 && reinterpret_cast<std::byte*>(gate.rows.q) != at) return false;
-    quantized = lay_out(at + read, params.y.n * params.y.width);
-  }
-  if (!queue_.take_back()) return false;
-  check(launch_gated_products(gate, up, params, quantized, queue_), "gated_activation");
-  beside_ = {params.y, quantized};
-  return true;
-}
-
 void CudaOps::gated_activation(const GatedActivationParams& params) {
-  if (join_products(params)) return;
   const QuantizedRows quantized = beside(params.y);
   check(launch_gated_activation(params, quantized, queue_), "gated_activation");
   beside_ = {params.y, quantized};

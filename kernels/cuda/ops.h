@@ -3,7 +3,6 @@
 // reported by finish().
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string_view>
 
@@ -43,6 +42,7 @@ class CudaOps final : public Ops {
   void norm(const NormParams& params) override;
   void rope(const RopeParams& params) override;
   void gated_activation(const GatedActivationParams& params) override;
+  void feed_forward(const FeedForwardParams& params) override;
   void add(const AddParams& params) override;
   void multiply(const MultiplyParams& params) override;
   void scale(const ScaleParams& params) override;
@@ -73,11 +73,11 @@ class CudaOps final : public Ops {
     QuantizedRows quantized;
   };
   void rotate(const RotateCall& call, std::string_view what);
-  // The activation and the two products of the last op, which it reads, in one launch. False: they
-  // are no such products, or were sent already.
-  bool join_products(const GatedActivationParams& params);
   // Where an op that writes `y` shall leave it quantised; nowhere when no product wants it so.
   QuantizedRows beside(const Rows& y);
+  // x in int8, in the first of `bytes` bytes of scratch: as the last op left it, or made now. Null
+  // (and an error is remembered) when there is no memory.
+  QuantizedRows int8_rows(const ConstRows& x, size_t bytes);
   // In launches of weights of one type.
   void launch_all(std::span<ProductParams> products, std::string_view what);
   // Quantises x into quantized_bytes() of scratch.
@@ -94,8 +94,6 @@ class CudaOps final : public Ops {
   std::optional<ProductForm> form_;
   DeviceScratch scratch_;
   Beside beside_;
-  std::array<ProductParams, 2> pair_;  // of the last op, in one launch
-  bool is_pair_ = false;
   RotateCall rotated_;      // by the last op; without ropes: it was another one
   bool quantizes_ = false;  // a product was seen whose weights are blocks
   cudaError_t error_ = cudaSuccess;

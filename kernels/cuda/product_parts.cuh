@@ -75,16 +75,20 @@ __device__ __forceinline__ Unit weight_unit(const ProductParams& p, const Produc
   }
   return w;
 }
-// The result, which is stored too.
-__device__ __forceinline__ float finish(const ProductParams& p, const ProductJob& job, int i,
-                                        int64_t o, float sum) {
+// The result of a sum, before what it may be added to.
+__device__ __forceinline__ float result_of(const ProductParams& p, const ProductJob& job, int64_t o,
+                                           float sum) {
   if (p.scale != nullptr) sum *= p.scale[job.matrix * p.scale_matrix_stride];
   if (p.bias != nullptr) sum += p.bias[job.matrix * p.bias_matrix_stride + o];
+  return sum;
+}
+// Stores it for row i of the job.
+__device__ __forceinline__ void finish(const ProductParams& p, const ProductJob& job, int i,
+                                       int64_t o, float sum) {
   const int64_t row = p.y_rows == nullptr ? job.first + i : p.y_rows[job.first + i];
   float* const y = p.y + row * p.y_stride + job.matrix * p.y_matrix_stride + o;
-  if (p.accumulate) sum += *y;
-  *y = sum;
-  return sum;
+  const float result = result_of(p, job, o, sum);
+  *y = p.accumulate ? result + *y : result;
 }
 
 // Value i of a row of a float type.

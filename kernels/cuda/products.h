@@ -25,7 +25,7 @@ struct ProductSet {
 struct GatedPair {
   GatedActivationParams op;
   QuantizedRows quantized;    // of op.y
-  ProductParams products[2];  // op.gate, op.up
+  ProductParams products[2];  // gate, up; not stored
 };
 
 struct TypeLaunchers {

@@ -131,8 +131,7 @@ __global__ void __launch_bounds__(2 * kHalfThreads) decode_gated_halves(GatedPai
     const int result = thread + j * kHalfThreads;
     const int output = o + result % kOutputs;
     if (result / kOutputs < p.job.count && output < p.weight.n_out) {
-      results[side * kDecodeRows * kOutputs + result] =
-          finish(p, p.job, result / kOutputs, output, sums[j]);
+      results[side * kDecodeRows * kOutputs + result] = result_of(p, p.job, output, sums[j]);
     }
   }
   __syncthreads();

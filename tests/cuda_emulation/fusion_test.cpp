@@ -1,6 +1,8 @@
 // Launches that do the work of several: as many as there should be, and the same bits as apart.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "cuda_emulation/block.h"
 #include "kernels/ops/support.h"
 
@@ -51,12 +53,13 @@ class CudaFusion : public ::testing::Test {
     params.outputs = outputs;
     backend_->ops().matmul(params);
   }
-  void activate(std::vector<float>& gate, std::vector<float>& up) {
+  [[nodiscard]] GatedActivationParams activation(std::vector<float>& gate,
+                                                 std::vector<float>& up) const {
     GatedActivationParams params;
     params.gate = rows_of(gate, kHidden);
     params.up = rows_of(up, kHidden);
     params.y = rows_of(up, kHidden);
-    backend_->ops().gated_activation(params);
+    return params;
   }
   // An op between two that would be one; it changes nothing.
   void pause() {
@@ -89,7 +92,7 @@ TEST_F(CudaFusion, NormsAndActivationsLeaveQuantisedRows) {
       norm(x, normed);
       if (apart) pause();
       multiply({&gate_, &up_}, normed, {&gate, &up});
-      activate(gate, up);
+      backend_->ops().gated_activation(activation(gate, up));
       if (apart) pause();
       multiply({&down_}, up, {&x}, true);
       return x;
@@ -185,9 +188,14 @@ class CudaLayer : public CudaFusion {
     if (apart) pause();
     multiply({&out_}, heads, {&x}, true);
     norm(x, normed);
-    multiply({&gate_, &up_}, normed, {&gate, &up});
-    activate(gate, up);
-    multiply({&down_}, up, {&x}, true);
+    const std::array<MatmulOutput, 2> inner = {
+        {{.weight = gate_.weight, .y = gate.data(), .y_stride = kHidden},
+         {.weight = up_.weight, .y = up.data(), .y_stride = kHidden}}};
+    backend_->ops().feed_forward(
+        {.x = rows_of(normed, kWidth),
+         .inner = inner,
+         .activation = activation(gate, up),
+         .down = {.weight = down_.weight, .y = x.data(), .y_stride = kWidth, .accumulate = true}});
     EXPECT_TRUE(backend_->finish());
     return x;
   }
