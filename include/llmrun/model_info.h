@@ -126,6 +126,8 @@ struct GpuRequest {
   // One for each of those, or one for all; a card of which this tells kind or memory need not be
   // here.
   std::vector<GpuKind> kinds = {};
+  // Of main memory, for what stays there; 0: measured here when it is needed, which takes a moment.
+  double host_bytes_per_second = 0;
   std::optional<int64_t> layers = {};       // on cards; nullopt: as many as fit
   std::optional<int64_t> cpu_experts = {};  // as LoadOptions has it
   bool split_tensors = false;               // as LoadOptions has it
@@ -138,6 +140,8 @@ struct GpuCardEstimate {
   int64_t n_layers = 0;
   int64_t n_cpu_experts = 0;  // of these layers, those whose experts are in main memory
   bool fits = false;
+  uint64_t read_bytes = 0;      // there, by one token
+  double bytes_per_second = 0;  // 0: not known
 };
 struct GpuEstimate {
   std::vector<GpuCardEstimate> cards;
@@ -149,6 +153,13 @@ struct GpuEstimate {
   bool whole = false;
   bool fits = false;                  // on every card
   double most_tokens_per_second = 0;  // as bandwidth allows with a full context; 0: not known
+  // What it comes from, beside the cards: bytes that one token reads of main memory, how fast (0:
+  // it was not needed), and how often it crosses between devices, as long as that is taken to last.
+  uint64_t host_read_bytes = 0;
+  double host_bytes_per_second = 0;
+  bool host_speed_measured = false;
+  int64_t n_crossings = 0;
+  double crossing_seconds = 0;
   // Of one token, what cards that share every layer tell each other: how often, the bytes that each
   // receives, and how long that is taken to last (through NCCL).
   int64_t n_exchanges = 0;

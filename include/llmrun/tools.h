@@ -60,6 +60,8 @@ LLMRUN_API Result<std::vector<BenchResult>> bench(
     const std::function<void(std::string_view)>& progress = {});
 // Measures each CPU target that this machine has (about a second each); the best one first.
 LLMRUN_API std::vector<MachinePeak> measure_machine(int threads);
+// Of that only how fast main memory is read, in a fraction of a second.
+LLMRUN_API double measure_read_gigabytes_per_second(int threads = 0);
 
 struct Perplexity {
   double perplexity = 0;

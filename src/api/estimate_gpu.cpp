@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "kernels/backend.h"
 #include "llmrun/model_info.h"
+#include "llmrun/tools.h"
 #include "models/registry.h"
 #include "runtime/device_forms.h"
 #include "runtime/device_plan.h"
@@ -51,6 +52,23 @@ Result<void> add_card(const GpuKind& kind, const std::string* device, Cards& car
   return {};
 }
 
+// That the speed of main memory changes something.
+Result<void> check_host_speed(const GpuRequest& request, const Cards& cards) {
+  if (request.host_bytes_per_second == 0) return {};
+  if (request.split_tensors) {
+    return make_error(ErrorCode::kUsage,
+                      "--host-bandwidth has no effect with --split-mode tensor, where nothing "
+                      "stays in main memory");
+  }
+  for (const runtime::DeviceRequest& card : cards.requests) {
+    if (card.bytes_per_second > 0) continue;
+    return make_error(ErrorCode::kUsage,
+                      "--host-bandwidth has no effect when a card's own is not known; give "
+                      "--bandwidth or --gpu too");
+  }
+  return {};
+}
+
 Result<Cards> cards_of(const GpuRequest& request) {
   LLMRUN_ASSIGN(const kernels::DeviceChoice choice, kernels::choose_device(request.device));
   if (choice.device == "cpu") {
@@ -72,6 +90,7 @@ Result<Cards> cards_of(const GpuRequest& request) {
                                                      : request.kinds[i];
     LLMRUN_TRY(add_card(kind, i < devices.size() ? &devices[i] : nullptr, cards));
   }
+  LLMRUN_TRY(check_host_speed(request, cards));
   if (!request.split_tensors) return cards;
   if (n == 1) {
     return make_error(ErrorCode::kUsage,
@@ -86,14 +105,38 @@ void add_cards(const Cards& cards, const std::vector<runtime::DevicePlan>& plans
                GpuEstimate& result) {
   for (size_t i = 0; i < plans.size(); ++i) {
     const runtime::DevicePlan& plan = plans[i];
-    GpuCardEstimate card{
-        cards.names[i],     {},       plan.total_bytes, plan.memory_bytes, plan.n_layers,
-        plan.n_cpu_experts, plan.fits};
+    GpuCardEstimate card{cards.names[i],
+                         {},
+                         plan.total_bytes,
+                         plan.memory_bytes,
+                         plan.n_layers,
+                         plan.n_cpu_experts,
+                         plan.fits,
+                         plan.read_bytes,
+                         cards.requests[i].bytes_per_second};
     for (const runtime::DevicePart& part : plan.parts) {
       card.items.push_back({part.component, part.bytes, part.detail});
     }
     result.cards.push_back(std::move(card));
   }
+}
+
+// Of a division that leaves something in main memory this needs the speed of that.
+void add_speed(const runtime::TokenReads& reads, const Cards& cards, const GpuRequest& request,
+               GpuEstimate& result) {
+  std::vector<double> speeds;
+  for (const runtime::DeviceRequest& card : cards.requests) {
+    speeds.push_back(card.bytes_per_second);
+    if (card.bytes_per_second == 0) return;
+  }
+  if (reads.host > 0) {
+    result.host_speed_measured = request.host_bytes_per_second == 0;
+    result.host_bytes_per_second = result.host_speed_measured
+                                       ? measure_read_gigabytes_per_second() * 1e9
+                                       : request.host_bytes_per_second;
+  }
+  result.most_tokens_per_second =
+      runtime::most_tokens_per_second(reads, speeds, result.host_bytes_per_second);
 }
 
 // Whole layers on each card.
@@ -113,7 +156,10 @@ Result<void> add_division(const gguf::File& file, const runtime::ModelSpec& spec
   result.n_cpu_experts = plan.n_cpu_experts;
   result.whole = plan.whole;
   result.fits = plan.fits;
-  result.most_tokens_per_second = plan.most_tokens_per_second;
+  result.host_read_bytes = plan.reads.host;
+  result.n_crossings = plan.reads.n_crossings;
+  result.crossing_seconds = runtime::crossing_seconds(plan.reads);
+  add_speed(plan.reads, cards, request, result);
   result.host_only = runtime::missing_device_forms(spec);
   return {};
 }

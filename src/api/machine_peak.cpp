@@ -154,6 +154,11 @@ double read_bandwidth(ThreadPool& pool) {
 
 }  // namespace
 
+double measure_read_gigabytes_per_second(int threads) {
+  ThreadPool pool(threads > 0 ? threads : usable_physical_cores());
+  return read_bandwidth(pool);
+}
+
 std::vector<MachinePeak> measure_machine(int threads) {
   const int n = threads > 0 ? threads : usable_physical_cores();
   ThreadPool pool(n);

@@ -25,7 +25,7 @@ namespace {
 // what the others left there. Assumptions, which cards have yet to confirm; the bus is PCIe 4.0
 // with 16 lanes.
 constexpr double kNcclSeconds = 20e-6;
-constexpr double kMainMemorySeconds = 40e-6;
+constexpr double kMainMemorySeconds = 2 * runtime::kCrossingSeconds;
 constexpr double kBusBytesPerSecond = 25e9;
 
 void add_part(runtime::DevicePlan& plan, std::string component, uint64_t bytes,
@@ -78,12 +78,15 @@ Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
                           static_cast<double>(plan.exchange_bytes) / kBusBytesPerSecond;
   LLMRUN_ASSIGN(const auto shares, runtime::split_tensors(spec, file, cards.size()));
   double longest = 0.0;
+  bool known = true;
   for (size_t i = 0; i < cards.size(); ++i) {
-    if (cards[i].bytes_per_second <= 0.0) return {};
     LLMRUN_ASSIGN(const uint64_t weights, read_bytes(file, shares[i]));
-    const auto bytes = static_cast<double>(weights + memory.bytes_of(runtime::PlanPart::kCache, i));
-    longest = std::max(longest, bytes / cards[i].bytes_per_second);
+    const uint64_t bytes = weights + memory.bytes_of(runtime::PlanPart::kCache, i);
+    plan.cards[i].read_bytes = bytes;
+    known = known && cards[i].bytes_per_second > 0.0;
+    if (known) longest = std::max(longest, static_cast<double>(bytes) / cards[i].bytes_per_second);
   }
+  if (!known) return {};
   plan.most_tokens_per_second = 1.0 / (longest + plan.exchange_seconds);
   return {};
 }

@@ -53,6 +53,8 @@ class EstimateCommand : public Command {
                 {"llmrun estimate smollm2:135m --ctx 4096 --kv-type int8", "the plan of a model"},
                 {"llmrun estimate hf:USER/REPO --all-quants", "which of its files fits here"},
                 {"llmrun estimate smollm2:135m --gpu rtx4090", "what of it fits on a card"},
+                {"llmrun estimate smollm2:135m --gpu rtx3060 --gpu-layers 20 --host-bandwidth 50",
+                 "how fast with ten layers in the memory of another machine"},
                 {"llmrun estimate smollm2:135m --gpu rtx4090,rtx4090 --split-mode tensor",
                  "what each of two cards would hold"}};
   }

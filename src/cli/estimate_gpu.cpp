@@ -14,7 +14,7 @@
 namespace llmrun::cli {
 namespace {
 
-constexpr const char* kGpuOptions[] = {"gpu",        "vram",        "bandwidth",
+constexpr const char* kGpuOptions[] = {"gpu",        "vram",        "bandwidth", "host-bandwidth",
                                        "gpu-layers", "cpu-experts", "split-mode"};
 
 std::string card_text(const GpuCardEstimate& card) {
@@ -55,10 +55,40 @@ std::string verdict(const GpuEstimate& plan) {
                      format_bytes(plan.host_bytes));
 }
 
+std::string gigabytes_per_second(double bytes_per_second) {
+  return fmt::format("{:.{}f} GB/s", bytes_per_second * 1e-9, bytes_per_second < 1e11 ? 1 : 0);
+}
+
+// What a token reads of each memory: "1.2 GiB on the card (1008 GB/s), 600 MiB of main memory (…)".
+std::string reads_text(const GpuEstimate& plan) {
+  std::string text;
+  for (size_t i = 0; i < plan.cards.size(); ++i) {
+    const GpuCardEstimate& card = plan.cards[i];
+    if (card.read_bytes == 0) continue;
+    const std::string name =
+        plan.cards.size() == 1 ? std::string("the card") : fmt::format("card {}", i + 1);
+    text += fmt::format("{} on {} ({}), ", format_bytes(card.read_bytes), name,
+                        gigabytes_per_second(card.bytes_per_second));
+  }
+  return text + fmt::format("{} of main memory ({}, {})", format_bytes(plan.host_read_bytes),
+                            gigabytes_per_second(plan.host_bytes_per_second),
+                            plan.host_speed_measured
+                                ? "measured here; --host-bandwidth is for another machine"
+                                : "as given");
+}
+
 std::string speed(const GpuEstimate& plan) {
   if (plan.most_tokens_per_second <= 0) return "";
-  const std::string rate = fmt::format("At most {:.0f} tokens per second with a full context",
-                                       plan.most_tokens_per_second);
+  const std::string rate =
+      fmt::format("At most {:.{}f} tokens per second with a full context",
+                  plan.most_tokens_per_second, plan.most_tokens_per_second < 10 ? 1 : 0);
+  if (plan.host_read_bytes > 0) {
+    return fmt::format(
+        "{}: a token reads {}, one after the other, and crosses between them {} times, taken as "
+        "{:.2f} of {:.2f} ms.\n",
+        rate, reads_text(plan), plan.n_crossings, plan.crossing_seconds * 1e3,
+        1e3 / plan.most_tokens_per_second);
+  }
   if (plan.n_exchanges > 0) {
     return fmt::format(
         "{}: the bytes that a token reads of the share that takes longest, divided by bandwidth, "
@@ -67,9 +97,13 @@ std::string speed(const GpuEstimate& plan) {
         rate, plan.n_exchanges, format_bytes(plan.exchange_bytes), plan.exchange_seconds * 1e3,
         1e3 / plan.most_tokens_per_second);
   }
-  return fmt::format("{}: {} divided by the bytes that a token reads{}.\n", rate,
-                     plan.cards.size() > 1 ? "each card's bandwidth" : "bandwidth",
-                     plan.cards.size() > 1 ? " there, one card after the other" : "");
+  if (plan.n_crossings == 0) {
+    return fmt::format("{}: bandwidth divided by the bytes that a token reads.\n", rate);
+  }
+  return fmt::format(
+      "{}: each card's bandwidth divided by the bytes that a token reads there, one card after the "
+      "other, and {} crossings, taken as {:.2f} of {:.2f} ms.\n",
+      rate, plan.n_crossings, plan.crossing_seconds * 1e3, 1e3 / plan.most_tokens_per_second);
 }
 
 Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
@@ -87,7 +121,11 @@ Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
                             {"vram_bytes", card.memory_bytes},
                             {"gpu_layers", card.n_layers},
                             {"cpu_experts", card.n_cpu_experts},
-                            {"fits", card.fits}});
+                            {"fits", card.fits},
+                            {"read_bytes_per_token", card.read_bytes}});
+    if (card.bytes_per_second > 0) {
+      out["cards"].back()["bytes_per_second"] = card.bytes_per_second;
+    }
     for (const MemoryItem& item : card.items) {
       out["components"].push_back({{"card", i},
                                    {"component", item.component},
@@ -110,6 +148,15 @@ Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {
     out["exchange"] = {{"times_per_token", plan.n_exchanges},
                        {"bytes_per_token", plan.exchange_bytes},
                        {"assumed_seconds_per_token", plan.exchange_seconds}};
+  }
+  if (plan.n_exchanges == 0) {
+    out["host_read_bytes_per_token"] = plan.host_read_bytes;
+    out["crossings"] = {{"times_per_token", plan.n_crossings},
+                        {"assumed_seconds_per_token", plan.crossing_seconds}};
+  }
+  if (plan.host_bytes_per_second > 0) {
+    out["host_bytes_per_second"] = plan.host_bytes_per_second;
+    out["host_speed_measured"] = plan.host_speed_measured;
   }
   if (plan.most_tokens_per_second > 0) {
     out["most_tokens_per_second"] = plan.most_tokens_per_second;
@@ -163,6 +210,14 @@ void GpuFlags::add_to(OptionTable& options) {
              kind.bytes_per_second = gigabytes * 1e9;
              return {};
            });
+  options
+      .add_text("host-bandwidth", 0, "GB/S",
+                "bandwidth of main memory, for what stays there (default: measured here)", nullptr)
+      .set = [this](std::string_view text) -> Result<void> {
+    LLMRUN_ASSIGN(const double gigabytes, parse_number(text, "--host-bandwidth", {0.1, 1e5}));
+    request.host_bytes_per_second = gigabytes * 1e9;
+    return {};
+  };
   options
       .add_choice("split-mode", 0, {"layer", "tensor"},
                   "how several cards divide the model, as 'llmrun run' has it (default: layer)",

@@ -18,6 +18,8 @@ constexpr uint64_t kContextBytes = 600 * kMiB;
 // The driver hands out memory in pieces of 2 MiB; a plan makes no more than 8 allocations.
 constexpr uint64_t kRoundingBytes = 8 * 2 * kMiB;
 constexpr uint64_t kTensorAlignment = 256;
+// What divisions are compared with. Any two would do of which the card's is the faster one.
+constexpr double kUsualCardSpeed = 1e12, kUsualHostSpeed = 5e10;
 
 // Saturates: sizes come from files.
 uint64_t add(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
@@ -204,6 +206,17 @@ struct Divided {
     }
   }
   [[nodiscard]] size_t n_on_cards() const { return layers.size() - shares.back().n_layers; }
+  [[nodiscard]] TokenReads reads() const {
+    TokenReads reads;
+    for (const Share& share : shares) reads.cards.push_back(share.sums.read);
+    reads.host = reads.cards.back();
+    reads.cards.pop_back();
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (i > 0 && layers[i] != layers[i - 1]) ++reads.n_crossings;
+      if (cpu_experts[i]) reads.n_crossings += 2;  // there and back
+    }
+    return reads;
+  }
 
   std::vector<int> layers;
   std::vector<bool> cpu_experts;
@@ -226,7 +239,7 @@ class Planner {
   }
 
   // A card's memory is the faster one and a token reads the same bytes in all, so the best division
-  // is the one in which it reads the least of main memory.
+  // is one in which it reads little of main memory.
   [[nodiscard]] Divided best() const {
     Divided whole_layers = with_experts_out(0);
     const auto n_able =
@@ -236,8 +249,11 @@ class Planner {
     const int64_t most = need_.n_expert_layers();
     if (most == 0 || (whole_layers.fits && all_there)) return whole_layers;
     Divided experts = fewest_experts_out(most);
-    const auto host_read = [](const Divided& divided) { return divided.shares.back().sums.read; };
-    const bool better = experts.fits && host_read(experts) < host_read(whole_layers);
+    const std::vector<double> speeds(cards_.size(), kUsualCardSpeed);
+    const auto seconds = [&](const Divided& divided) {
+      return read_seconds(divided.reads(), speeds, kUsualHostSpeed).value_or(0.0);
+    };
+    const bool better = experts.fits && seconds(experts) < seconds(whole_layers);
     return better || !whole_layers.fits ? experts : whole_layers;
   }
 
@@ -297,22 +313,8 @@ DevicePlan describe(const ModelNeed& need, const DeviceRequest& card, const Shar
     part("position tables", need.table_bytes, "angles and slopes");
   }
   plan.fits = plan.total_bytes <= plan.memory_bytes;
+  plan.read_bytes = share.sums.read;
   return plan;
-}
-
-// 0: the speed of something that is read is not known.
-double most_tokens_per_second(std::span<const DeviceRequest> cards,
-                              const std::vector<Share>& shares) {
-  double seconds = 0.0;
-  for (size_t i = 0; i < shares.size(); ++i) {
-    const auto bytes = static_cast<double>(shares[i].sums.read);
-    if (bytes == 0.0) continue;
-    const double speed =
-        i < cards.size() ? cards[i].bytes_per_second : cards[0].host_bytes_per_second;
-    if (speed <= 0.0) return 0.0;
-    seconds += bytes / speed;
-  }
-  return seconds > 0.0 ? 1.0 / seconds : 0.0;
 }
 
 }  // namespace
@@ -349,6 +351,7 @@ DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest>
   Divided divided = cpu_experts ? planner.with_experts_out(*cpu_experts) : planner.best();
   const std::vector<Share>& shares = divided.shares;
   DivisionPlan plan;
+  plan.reads = divided.reads();
   plan.layers = std::move(divided.layers);
   plan.cpu_experts = std::move(divided.cpu_experts);
   plan.host_bytes = add(shares.back().sums.weights, shares.back().sums.cache);
@@ -356,7 +359,10 @@ DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest>
   plan.n_cpu_experts = std::count(plan.cpu_experts.begin(), plan.cpu_experts.end(), true);
   plan.whole = shares.back().n_layers == 0 && plan.n_cpu_experts == 0;
   plan.fits = divided.fits;
-  plan.most_tokens_per_second = most_tokens_per_second(cards, shares);
+  std::vector<double> speeds;
+  for (const DeviceRequest& card : cards) speeds.push_back(card.bytes_per_second);
+  plan.most_tokens_per_second =
+      most_tokens_per_second(plan.reads, speeds, cards[0].host_bytes_per_second);
   for (size_t i = 0; i < cards.size(); ++i) {
     plan.cards.push_back(describe(need, cards[i], shares[i]));
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "llmrun/error.h"
+#include "runtime/token_time.h"
 
 namespace llmrun::runtime {
 
@@ -79,6 +80,7 @@ struct DevicePlan {
   int64_t n_cpu_experts = 0;  // of the layers on the card, those whose experts are not
   bool whole = false;         // nothing is computed on the CPU
   bool fits = false;          // total_bytes <= memory_bytes
+  uint64_t read_bytes = 0;    // on the card, what one token reads
   // Tokens per second if reading weights and a full cache were all there is to do; 0: not known.
   double most_tokens_per_second = 0;
 };
@@ -103,11 +105,13 @@ struct DivisionPlan {
   int64_t n_cpu_experts = 0;
   bool whole = false;  // nothing is computed on the CPU
   bool fits = false;   // every card's part does
+  TokenReads reads;
   double most_tokens_per_second = 0;
 };
 // `layers` and `cpu_experts` are for all cards together; those of the requests are not looked at.
 // Cards share the layers by their memory when that fits, else each takes what it can. Experts stay
-// in main memory when a token then reads less of that than when whole layers do.
+// in main memory when a token is then read faster than when whole layers do, with cards as they
+// usually are: whoever loads a model knows no speeds, and has to come to the same division.
 DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest> cards,
                            std::optional<int64_t> layers,
                            std::optional<int64_t> cpu_experts = std::nullopt);

@@ -195,6 +195,105 @@ TEST(EstimateForCards, SharesEveryLayer) {
   EXPECT_EQ(must(plan_for("llama-dense", {{"", kGiB, 0}, card}, true)).most_tokens_per_second, 0);
 }
 
+// Bytes of a model's file that one token reads, counted by the names of tensors: all that layers
+// [first, last] have (of experts the share that a token uses), or with last == -1 the head.
+struct FileBytes {
+  explicit FileBytes(const char* model) : info(must(inspect_model(tiny_path(model)))) {}
+  [[nodiscard]] double layers(int first, int last, bool of_experts, double share) const {
+    double sum = 0;
+    for (const TensorEntry& tensor : info.tensors) {
+      int layer = -1;
+      if (tensor.name == "rope_freqs.weight") layer = 0;  // of all, counted at the first
+      if (layer < 0 && std::sscanf(tensor.name.c_str(), "blk.%d.", &layer) != 1) continue;
+      if (layer < first || layer > last) continue;
+      const bool is_expert = tensor.name.find("_exps") != std::string::npos;
+      if (is_expert == of_experts) sum += share * static_cast<double>(tensor.bytes);
+    }
+    return sum;
+  }
+  [[nodiscard]] double head() const {
+    double sum = 0, table = 0, output = 0;
+    for (const TensorEntry& tensor : info.tensors) {
+      const auto bytes = static_cast<double>(tensor.bytes);
+      if (tensor.name == "output_norm.weight") sum += bytes;
+      if (tensor.name == "output.weight") output = bytes;
+      if (tensor.name == "token_embd.weight") table = bytes;
+    }
+    return sum + (output > 0 ? output : table);  // of a table alone one row is read: nothing
+  }
+  ModelInfo info;
+};
+
+// The last layer and the head on a card, what is before it in main memory.
+TEST(EstimateForCards, TellsTheSpeedWithLayersInMainMemory) {
+  const FileBytes file("llama-dense");
+  GpuRequest request;
+  request.kinds = {{"", 8 * kGiB, 1e6}};  // so slow that bytes count beside crossings
+  request.host_bytes_per_second = 1e5;
+  const auto whole = must(estimate_gpu(tiny_path("llama-dense"), small_context(), request));
+  const auto n = static_cast<int>(whole.n_layers_all);
+  const double cache = static_cast<double>(bytes_of(whole.cards[0], "cache")) / n;
+  EXPECT_EQ(whole.host_bytes_per_second, 0);  // it is not needed
+  request.layers = 1;
+  const auto plan = must(estimate_gpu(tiny_path("llama-dense"), small_context(), request));
+  const double on_card = file.layers(n - 1, n - 1, false, 1.0) + file.head() + cache;
+  const double on_host = file.layers(0, n - 2, false, 1.0) + (n - 1) * cache;
+  EXPECT_DOUBLE_EQ(static_cast<double>(plan.cards[0].read_bytes), on_card);
+  EXPECT_DOUBLE_EQ(static_cast<double>(plan.host_read_bytes), on_host);
+  EXPECT_EQ(plan.n_crossings, 1);
+  EXPECT_GT(plan.crossing_seconds, 0);
+  EXPECT_DOUBLE_EQ(plan.most_tokens_per_second,
+                   1 / (on_card / 1e6 + on_host / 1e5 + plan.crossing_seconds));
+  EXPECT_FALSE(plan.host_speed_measured);
+}
+
+// Of experts in main memory only those count that a token uses: 2 of 4.
+TEST(EstimateForCards, TellsTheSpeedWithExpertsInMainMemory) {
+  const char* const model = "altered-qwen3moe-experts";
+  const FileBytes file(model);
+  GpuRequest request;
+  request.kinds = {{"", 8 * kGiB, 3e6}, {"", 8 * kGiB, 5e6}};
+  request.host_bytes_per_second = 2e6;
+  request.cpu_experts = 1;
+  const auto plan = must(estimate_gpu(tiny_path(model), small_context(), request));
+  const auto n = static_cast<int>(plan.n_layers_all);
+  double used = 0;
+  ASSERT_GT(plan.n_layers_all, 1);
+  for (const auto& [key, value] : file.info.metadata) {
+    if (key == "qwen3moe.expert_used_count") used += std::stod(value);
+  }
+  for (const auto& [key, value] : file.info.metadata) {
+    if (key == "qwen3moe.expert_count") used /= std::stod(value);
+  }
+  ASSERT_GT(used, 0);
+  ASSERT_LT(used, 1);
+  const int first = static_cast<int>(plan.cards[0].n_layers);
+  const double one = file.layers(0, first - 1, false, 1.0) + file.layers(1, first - 1, true, used);
+  const double two =
+      file.layers(first, n - 1, false, 1.0) + file.layers(first, n - 1, true, used) + file.head();
+  const double caches[] = {static_cast<double>(bytes_of(plan.cards[0], "cache")),
+                           static_cast<double>(bytes_of(plan.cards[1], "cache"))};
+  EXPECT_NEAR(static_cast<double>(plan.cards[0].read_bytes), one + caches[0], 16);
+  EXPECT_NEAR(static_cast<double>(plan.cards[1].read_bytes), two + caches[1], 16);
+  EXPECT_NEAR(static_cast<double>(plan.host_read_bytes), file.layers(0, 0, true, used), 16);
+  EXPECT_EQ(plan.n_crossings, 3);  // to the experts and back, and to the second card
+  const double seconds = (one + caches[0]) / 3e6 + (two + caches[1]) / 5e6 +
+                         file.layers(0, 0, true, used) / 2e6 + plan.crossing_seconds;
+  EXPECT_NEAR(plan.most_tokens_per_second * seconds, 1, 1e-4);
+}
+
+TEST(EstimateForCards, MeasuresMainMemoryWhenItsSpeedIsNeeded) {
+  const auto plan = must(plan_for("llama-dense", {{"", 8 * kGiB, 1e12}}, false, 1));
+  EXPECT_TRUE(plan.host_speed_measured);
+  EXPECT_GT(plan.host_bytes_per_second, 1e8);
+  EXPECT_LT(plan.host_bytes_per_second, 1e13);
+  EXPECT_GT(plan.most_tokens_per_second, 0);
+  // Of a card whose speed is not known there is none to tell, and so nothing to measure.
+  const auto unknown = must(plan_for("llama-dense", {{"", 8 * kGiB, 0}}, false, 1));
+  EXPECT_EQ(unknown.most_tokens_per_second, 0);
+  EXPECT_FALSE(unknown.host_speed_measured);
+}
+
 TEST(EstimateForCards, TellsWhichCardIsTooSmall) {
   const auto plan = must(plan_for("llama-dense", {{"", 2 * kGiB, 0}, {"", kGiB / 2, 0}}, true));
   expect_sums(plan);
@@ -220,6 +319,15 @@ TEST(EstimateForCards, RefusesWhatCannotBe) {
   request.device = "cuda:0,1";
   request.kinds = {card, card, card};
   has(error_of(estimate_gpu(tiny_path("llama-dense"), small_context(), request)), "2 cards");
+  request.kinds = {card, card};
+  request.host_bytes_per_second = 5e10;
+  request.split_tensors = true;
+  has(error_of(estimate_gpu(tiny_path("llama-dense"), small_context(), request)),
+      "--host-bandwidth has no effect with --split-mode tensor");
+  request.split_tensors = false;
+  request.kinds = {{"", 8 * kGiB, 0}};
+  has(error_of(estimate_gpu(tiny_path("llama-dense"), small_context(), request)),
+      "give --bandwidth or --gpu too");
 }
 
 }  // namespace

@@ -153,6 +153,23 @@ class Pipes(unittest.TestCase):
         run("estimate", MODEL, "--gpu", "h100", "--device", "cpu", check=2)
         run("estimate", "--params", "7B", "--gpu", "h100", check=2)
 
+    def test_speed_with_layers_in_main_memory(self):
+        card = ("estimate", MODEL, "--gpu", "rtx4090", "--gpu-layers", "1")
+        plan = json.loads(run(*card, "--host-bandwidth", "0.1", "--json").stdout)
+        self.assertEqual((plan["host_bytes_per_second"], plan["host_speed_measured"]), (1e8, False))
+        seconds = (plan["cards"][0]["read_bytes_per_token"] / plan["cards"][0]["bytes_per_second"]
+                   + plan["host_read_bytes_per_token"] / 1e8
+                   + plan["crossings"]["assumed_seconds_per_token"])
+        self.assertAlmostEqual(plan["most_tokens_per_second"] * seconds, 1, 6)
+        self.assertGreater(plan["host_read_bytes_per_token"], 0)
+        text = run(*card, "--host-bandwidth", "0.1").stdout
+        self.assertIn("of main memory (0.1 GB/s, as given)", text)
+        self.assertIn("measured here", run(*card).stdout)
+        for wrong in ("0", "fast", "-3"):
+            run(*card, "--host-bandwidth", wrong, check=2)
+        run("estimate", MODEL, "--vram", "24GiB", "--host-bandwidth", "50", check=2)
+        run("estimate", MODEL, "--device", "cpu", "--host-bandwidth", "50", check=2)
+
     def test_plan_for_several_cards(self):
         two = ("estimate", MODEL, "--gpu", "rtx4090,rtx4090")
         for mode in ("layer", "tensor"):
