@@ -82,12 +82,13 @@ std::string speed(const GpuEstimate& plan) {
   const std::string rate =
       fmt::format("At most {:.{}f} tokens per second with a full context",
                   plan.most_tokens_per_second, plan.most_tokens_per_second < 10 ? 1 : 0);
+  const std::string crossings =
+      fmt::format("{} crossing{} between devices, taken as {:.2f} of {:.2f} ms", plan.n_crossings,
+                  plan.n_crossings == 1 ? "" : "s", plan.crossing_seconds * 1e3,
+                  1e3 / plan.most_tokens_per_second);
   if (plan.host_read_bytes > 0) {
-    return fmt::format(
-        "{}: a token reads {}, one after the other, and crosses between them {} times, taken as "
-        "{:.2f} of {:.2f} ms.\n",
-        rate, reads_text(plan), plan.n_crossings, plan.crossing_seconds * 1e3,
-        1e3 / plan.most_tokens_per_second);
+    return fmt::format("{}: a token reads {}, one after the other, and has {}.\n", rate,
+                       reads_text(plan), crossings);
   }
   if (plan.n_exchanges > 0) {
     return fmt::format(
@@ -102,8 +103,8 @@ std::string speed(const GpuEstimate& plan) {
   }
   return fmt::format(
       "{}: each card's bandwidth divided by the bytes that a token reads there, one card after the "
-      "other, and {} crossings, taken as {:.2f} of {:.2f} ms.\n",
-      rate, plan.n_crossings, plan.crossing_seconds * 1e3, 1e3 / plan.most_tokens_per_second);
+      "other, and {}.\n",
+      rate, crossings);
 }
 
 Json to_json(const std::filesystem::path& path, const GpuEstimate& plan) {

@@ -354,12 +354,12 @@ TEST(DivisionPlan, ATokenReadsEveryPlaceInTurnAndCrossesBetweenThem) {
   const std::vector<DeviceRequest> cards = {{uint64_t{1} << 40, 100.0, 10.0, {}},
                                             {uint64_t{1} << 40, 200.0, 0.0, {}}};
   const DivisionPlan plan = plan_division(need, cards, std::nullopt, 2);
-  EXPECT_EQ(plan.layers, (std::vector<int>{0, 0, 1, 1}));
-  EXPECT_EQ(plan.reads.cards, (std::vector<uint64_t>{220, 400}));
-  EXPECT_EQ(plan.cards[1].read_bytes, 400U);
+  EXPECT_EQ(plan.layers, (std::vector<int>{0, 0, 0, 1}));
+  EXPECT_EQ(plan.reads.cards, (std::vector<uint64_t>{420, 200}));
+  EXPECT_EQ(plan.cards[1].read_bytes, 200U);
   EXPECT_EQ(plan.reads.host, 180U);
   EXPECT_EQ(plan.reads.n_crossings, 5);  // twice there and back, and to the second card
-  EXPECT_DOUBLE_EQ(plan.most_tokens_per_second, 1.0 / (2.2 + 2.0 + 18.0 + 5 * kCrossingSeconds));
+  EXPECT_DOUBLE_EQ(plan.most_tokens_per_second, 1.0 / (4.2 + 1.0 + 18.0 + 5 * kCrossingSeconds));
   const DivisionPlan half = plan_division(need, cards, 2, 0);
   EXPECT_EQ(half.reads.host, 400U);
   EXPECT_EQ(half.reads.n_crossings, 2);
