@@ -47,7 +47,9 @@ function(llmrun_add_cuda target directory)
   target_compile_options(${target}_cuda PRIVATE -fmad=false --expt-relaxed-constexpr
                          -Xcompiler=-fno-omit-frame-pointer)
   if(CMAKE_CUDA_ARCHITECTURES MATCHES "90a")
-    target_compile_definitions(${target} PRIVATE LLMRUN_CUDA_WARP_GROUPS)
+    # For the one file that asks: the others stay as they are without CUDA, for the compiler's cache.
+    set_source_files_properties(${directory}/backend.cpp TARGET_DIRECTORY ${target}
+                                PROPERTIES COMPILE_DEFINITIONS LLMRUN_CUDA_WARP_GROUPS)
   endif()
   target_sources(${target} PRIVATE ${directory}/backend.cpp ${directory}/memory.cpp
                  ${directory}/nccl.cpp ${directory}/nccl_gatherer.cpp ${directory}/ops.cpp
