@@ -7,8 +7,9 @@
 namespace llmrun::kernels::cuda {
 namespace {  // NOLINT(google-build-namespaces): see device.cuh
 
-constexpr int kDecodeWarps = 4;  // for one product
-constexpr int kWarpOutputs = 4;  // outputs that a warp computes together
+constexpr int kDecodeWarps = 4;   // for one product
+constexpr int kWarpOutputs = 4;   // outputs that a warp computes together
+constexpr int kDecodeBlocks = 8;  // on a multiprocessor: 64 registers a thread, and none spilled
 constexpr int kDecodeOutputs = kDecodeWarps * kWarpOutputs;
 constexpr int kTermStride = 33;  // odd: lanes that read a column meet different banks
 constexpr int kWarpResults = kDecodeRows * kWarpOutputs;
@@ -18,11 +19,11 @@ static_assert(kWarpResults <= 32);
 // The terms of a unit of the outputs from o on, for all rows, kTermStride apart.
 template <typename Policy>
 __device__ __forceinline__ void make_terms(const ProductParams& p, const ProductJob& job, int64_t o,
-                                           int n_outputs, int64_t unit, float* terms) {
+                                           int n_outputs, int unit, float* terms) {
   for (int output = 0; output < n_outputs; ++output) {
     const uint8_t* const row_of_weights = weight_row(p, job, o + output);
     if constexpr (Policy::kIsFloat) {
-      const int64_t begin = unit * kUnitSize;
+      const int64_t begin = static_cast<int64_t>(unit) * kUnitSize;
       const int64_t end = min(begin + kUnitSize, p.weight.n_in);
       float term[kDecodeRows] = {};
       for (int64_t i = begin; i < end; ++i) {
@@ -38,9 +39,10 @@ __device__ __forceinline__ void make_terms(const ProductParams& p, const Product
       constexpr int kUnits = Policy::kBlockSize / kUnitSize;
       const auto* const blocks = reinterpret_cast<const typename Policy::Block*>(row_of_weights);
       Unit w;
-      Unpack<Policy>::get(blocks[unit / kUnits], static_cast<int>(unit % kUnits), w);
+      Unpack<Policy>::get(blocks[unit / kUnits], unit % kUnits, w);
       for (int row = 0; row < job.count; ++row) {
-        const int64_t at = quantized_row(p, job, row) * p.weight.n_in + unit * kUnitSize;
+        const int64_t at =
+            quantized_row(p, job, row) * p.weight.n_in + static_cast<int64_t>(unit) * kUnitSize;
         const auto* const x = reinterpret_cast<const uint8_t*>(p.rows.q + at);
         uint32_t q[8];
         load_words<8, 16>(x, q);
@@ -67,13 +69,14 @@ __device__ __forceinline__ float decode_sum(const ProductParams& p, const Produc
   const int lane = static_cast<int>(threadIdx.x % 32);
   const int n_outputs = static_cast<int>(
       min(static_cast<int64_t>(kWarpOutputs), p.weight.n_out - o));  // may be negative: none
-  const int64_t n_units = n_outputs <= 0 ? 0 : (p.weight.n_in + kUnitSize - 1) / kUnitSize;
+  const int n_units =
+      n_outputs <= 0 ? 0 : static_cast<int>((p.weight.n_in + kUnitSize - 1) / kUnitSize);
   float sum = 0.0F;
-  for (int64_t unit0 = 0; unit0 < n_units; unit0 += 32) {
-    const int64_t unit = unit0 + lane;
+  for (int unit0 = 0; unit0 < n_units; unit0 += 32) {
+    const int unit = unit0 + lane;
     if (unit < n_units) make_terms<Policy>(p, job, o, n_outputs, unit, terms + lane);
     __syncwarp();
-    const int n = static_cast<int>(min(static_cast<int64_t>(32), n_units - unit0));
+    const int n = min(32, n_units - unit0);
     if (lane < kWarpResults) {
       for (int i = 0; i < n; ++i) sum += terms[lane * kTermStride + i];
     }
@@ -83,7 +86,7 @@ __device__ __forceinline__ float decode_sum(const ProductParams& p, const Produc
 }
 
 template <typename Policy>
-__global__ void __launch_bounds__(kDecodeWarps * 32) decode(ProductSet set) {
+__global__ void __launch_bounds__(kDecodeWarps * 32, kDecodeBlocks) decode(ProductSet set) {
   int block = 0;
   const ProductParams& p = product_of(set, block);
   SharedMemory shared;
@@ -101,7 +104,8 @@ __global__ void __launch_bounds__(kDecodeWarps * 32) decode(ProductSet set) {
 
 // Half of the warps compute the gate, the others what it is multiplied with.
 template <typename Policy>
-__global__ void __launch_bounds__(2 * kDecodeWarps * 32) decode_gated(GatedPair pair) {
+__global__ void __launch_bounds__(2 * kDecodeWarps * 32, kDecodeBlocks / 2)
+    decode_gated(GatedPair pair) {
   SharedMemory shared;
   float* const terms = shared.array<float>(2 * kDecodeTerms);
   float* const results = shared.array<float>(2 * kDecodeRows * kDecodeOutputs);

@@ -22,17 +22,22 @@ struct Unit {
 template <typename Policy>
 struct Unpack;
 
+// Scales of 16 bits lie at even places of all blocks.
 __device__ __forceinline__ float half_at(const quant::Half& half) {
-  return float_from_half(static_cast<uint16_t>(half.bytes[0] | (half.bytes[1] << 8)));
+  return float_from_half(load_as<uint16_t>(half.bytes));
 }
-__device__ __forceinline__ uint32_t word16_at(const uint8_t* p) {
-  return static_cast<uint32_t>(p[0]) | (static_cast<uint32_t>(p[1]) << 8);
+// A word of bytes that lie at a multiple of kAlign.
+template <int kAlign>
+__device__ __forceinline__ uint32_t load_word(const uint8_t* p) {
+  if constexpr (kAlign % 4 == 0) {
+    return load_as<uint32_t>(p);
+  } else if constexpr (kAlign % 2 == 0) {
+    return load_as<uint16_t>(p) | (static_cast<uint32_t>(load_as<uint16_t>(p + 2)) << 16);
+  } else {
+    return static_cast<uint32_t>(p[0]) | (static_cast<uint32_t>(p[1]) << 8) |
+           (static_cast<uint32_t>(p[2]) << 16) | (static_cast<uint32_t>(p[3]) << 24);
+  }
 }
-__device__ __forceinline__ uint32_t word32_at(const uint8_t* p) {
-  return word16_at(p) | (word16_at(p + 2) << 16);
-}
-
-// kWords words from bytes that lie at a multiple of kAlign.
 template <int kWords, int kAlign>
 __device__ __forceinline__ void load_words(const uint8_t* p, uint32_t* words) {
   if constexpr (kAlign % 16 == 0 && kWords % 4 == 0) {
@@ -43,15 +48,8 @@ __device__ __forceinline__ void load_words(const uint8_t* p, uint32_t* words) {
       words[i + 2] = v.z;
       words[i + 3] = v.w;
     }
-  } else if constexpr (kAlign % 4 == 0) {
-    for (int i = 0; i < kWords; ++i) words[i] = load_as<uint32_t>(p + 4 * i);
-  } else if constexpr (kAlign % 2 == 0) {
-    for (int i = 0; i < kWords; ++i) {
-      const uint32_t low = load_as<uint16_t>(p + 4 * i);
-      words[i] = low | (static_cast<uint32_t>(load_as<uint16_t>(p + 4 * i + 2)) << 16);
-    }
   } else {
-    for (int i = 0; i < kWords; ++i) words[i] = word32_at(p + 4 * i);
+    for (int i = 0; i < kWords; ++i) words[i] = load_word<kAlign>(p + 4 * i);
   }
 }
 

@@ -58,7 +58,7 @@ struct Unpack<quant::IQ4_XS> {
   static __device__ __forceinline__ void get(const quant::IQ4_XS::Block& b, int u, Unit& unit) {
     constexpr Codes16 kBook = pack_codes16(quant::kIq4Values);
     const int low = (b.scales_l[u / 2] >> (4 * (u % 2))) & 15;
-    const int high = static_cast<int>(word16_at(b.scales_h) >> (2 * u)) & 3;
+    const int high = static_cast<int>(load_as<uint16_t>(b.scales_h) >> (2 * u)) & 3;
     unit.scale[0] = half_at(b.d) * static_cast<float>((low | (high << 4)) - 32);
     look_up_nibbles<4, 4>(kBook, b.qs + 16 * u, unit.q);
   }
@@ -137,7 +137,7 @@ template <>
 struct Unpack<quant::IQ2_XXS> {
   static __device__ __forceinline__ void get(const quant::IQ2_XXS::Block& b, int u, Unit& unit) {
     const uint8_t* const bytes = b.qs + 8 * u;
-    const uint32_t word = word32_at(bytes + 4);
+    const uint32_t word = load_word<2>(bytes + 4);
     unit.scale[0] = half_at(b.d) * (0.5F + static_cast<float>(word >> 28)) * 0.25F;
     for (int v = 0; v < 4; ++v) {
       vector8(kIq2XxsBook, bytes[v], signs_of_7_bits(word >> (7 * v)), unit.q + 2 * v);
@@ -157,7 +157,7 @@ struct Unpack<quant::IQ2_XS> {
   static __device__ __forceinline__ void get(const quant::IQ2_XS::Block& b, int u, Unit& unit) {
     iq2_scales(half_at(b.d), b.scales[u], unit);
     for (int v = 0; v < 4; ++v) {
-      const uint32_t word = word16_at(b.qs + 8 * u + 2 * v);
+      const uint32_t word = load_as<uint16_t>(b.qs + 8 * u + 2 * v);
       vector8(kIq2XsBook, word & 511U, signs_of_7_bits(word >> 9), unit.q + 2 * v);
     }
   }
@@ -177,7 +177,7 @@ struct Unpack<quant::IQ2_S> {
 template <>
 struct Unpack<quant::IQ3_XXS> {
   static __device__ __forceinline__ void get(const quant::IQ3_XXS::Block& b, int u, Unit& unit) {
-    const uint32_t word = word32_at(b.words + 4 * u);
+    const uint32_t word = load_word<2>(b.words + 4 * u);
     unit.scale[0] = half_at(b.d) * (0.5F + static_cast<float>(word >> 28)) * 0.5F;
     for (int v = 0; v < 8; ++v) {
       const uint32_t signs = signs_of_7_bits(word >> (7 * (v / 2)));
@@ -208,7 +208,7 @@ __device__ __forceinline__ void iq1_vector(uint32_t entry, bool shift_down, uint
 template <>
 struct Unpack<quant::IQ1_S> {
   static __device__ __forceinline__ void get(const quant::IQ1_S::Block& b, int u, Unit& unit) {
-    const uint32_t word = word16_at(b.qh + 2 * u);
+    const uint32_t word = load_as<uint16_t>(b.qh + 2 * u);
     unit.scale[0] = half_at(b.d) * static_cast<float>(2 * ((word >> 12) & 7U) + 1) * 0.125F;
     for (int v = 0; v < 4; ++v) {
       const uint32_t entry = b.qs[4 * u + v] | (((word >> (3 * v)) & 7U) << 8);
@@ -221,11 +221,11 @@ template <>
 struct Unpack<quant::IQ1_M> {
   static __device__ __forceinline__ void get(const quant::IQ1_M::Block& b, int u, Unit& unit) {
     uint32_t bits = 0;
-    for (int i = 0; i < 4; ++i) bits |= (word16_at(b.scales + 2 * i) >> 12) << (4 * i);
+    for (int i = 0; i < 4; ++i) bits |= (load_as<uint16_t>(b.scales + 2 * i) >> 12) << (4 * i);
     const float d = float_from_half(static_cast<uint16_t>(bits));
     for (int h = 0; h < 2; ++h) {
       const int g = 2 * u + h;
-      const uint32_t s = (word16_at(b.scales + 2 * (g / 4)) >> (3 * (g % 4))) & 7U;
+      const uint32_t s = (load_as<uint16_t>(b.scales + 2 * (g / 4)) >> (3 * (g % 4))) & 7U;
       unit.scale[h] = d * static_cast<float>(2 * s + 1) * 0.125F;
     }
     for (int v = 0; v < 4; ++v) {

@@ -6,25 +6,30 @@
 namespace llmrun::kernels::cuda {
 namespace {  // NOLINT(google-build-namespaces): see device.cuh
 
-// Scale and minimum g of Q4_K and Q5_K.
-__device__ __forceinline__ void packed_scales(const uint8_t* bytes, int g, float d, float dmin,
-                                              Unit& unit) {
-  const int i = g % 4;
-  uint32_t scale = bytes[i] & 63U;
-  uint32_t minimum = bytes[i + 4] & 63U;
+// Scale and minimum g of Q4_K and Q5_K, whose blocks begin with d, dmin and 12 bytes of scales.
+template <typename Block>
+__device__ __forceinline__ void packed_scales(const Block& block, int g, Unit& unit) {
+  uint32_t words[4];
+  load_words<4, 16>(reinterpret_cast<const uint8_t*>(&block), words);
+  const int shift = 8 * (g % 4);
+  const uint32_t first = words[1] >> shift;
+  const uint32_t second = words[2] >> shift;
+  const uint32_t third = words[3] >> shift;
+  uint32_t scale = first & 63U;
+  uint32_t minimum = second & 63U;
   if (g >= 4) {
-    scale = (bytes[i + 8] & 15U) | ((static_cast<uint32_t>(bytes[i]) >> 6) << 4);
-    minimum = (static_cast<uint32_t>(bytes[i + 8]) >> 4) |
-              ((static_cast<uint32_t>(bytes[i + 4]) >> 6) << 4);
+    scale = (third & 15U) | ((first >> 2) & 48U);
+    minimum = ((third >> 4) & 15U) | ((second >> 2) & 48U);
   }
-  unit.scale[0] = d * static_cast<float>(scale);
-  unit.offset[0] = -(dmin * static_cast<float>(minimum));
+  unit.scale[0] = float_from_half(static_cast<uint16_t>(words[0])) * static_cast<float>(scale);
+  unit.offset[0] =
+      -(float_from_half(static_cast<uint16_t>(words[0] >> 16)) * static_cast<float>(minimum));
 }
 
 template <>
 struct Unpack<quant::Q4_K> {
   static __device__ __forceinline__ void get(const quant::Q4_K::Block& b, int u, Unit& unit) {
-    packed_scales(b.scales.bytes, u, half_at(b.d), half_at(b.dmin), unit);
+    packed_scales(b, u, unit);
     load_words<8, 16>(b.qs + 32 * (u / 2), unit.q);
     for (uint32_t& q : unit.q) q = (q >> (4 * (u % 2))) & 0x0f0f0f0fU;
   }
@@ -33,7 +38,7 @@ struct Unpack<quant::Q4_K> {
 template <>
 struct Unpack<quant::Q5_K> {
   static __device__ __forceinline__ void get(const quant::Q5_K::Block& b, int u, Unit& unit) {
-    packed_scales(b.scales.bytes, u, half_at(b.d), half_at(b.dmin), unit);
+    packed_scales(b, u, unit);
     uint32_t high[8];
     load_words<8, 16>(b.qs + 32 * (u / 2), unit.q);
     load_words<8, 16>(b.qh, high);

@@ -46,7 +46,7 @@ struct Unpack<quant::Q5_0> {
   static __device__ __forceinline__ void get(const quant::Q5_0::Block& b, int, Unit& unit) {
     unit.scale[0] = half_at(b.d);
     load_nibbles<2>(b.qs, unit.q);
-    add_fifth_bits(word32_at(b.qh), unit.q);
+    add_fifth_bits(load_word<2>(b.qh), unit.q);
     subtract_all(unit.q, 16);
   }
 };
@@ -57,7 +57,7 @@ struct Unpack<quant::Q5_1> {
     unit.scale[0] = half_at(b.d);
     unit.offset[0] = half_at(b.m);
     load_nibbles<4>(b.qs, unit.q);
-    add_fifth_bits(word32_at(b.qh), unit.q);
+    add_fifth_bits(load_word<4>(b.qh), unit.q);
   }
 };
 
@@ -73,7 +73,7 @@ template <>
 struct Unpack<quant::Q1_0> {
   static __device__ __forceinline__ void get(const quant::Q1_0::Block& b, int u, Unit& unit) {
     unit.scale[0] = half_at(b.d);
-    const uint32_t bits = word32_at(b.qs + 4 * u);
+    const uint32_t bits = load_word<2>(b.qs + 4 * u);
     for (int i = 0; i < 8; ++i) unit.q[i] = spread_bits(bits >> (4 * i)) << 1;
     subtract_all(unit.q, 1);
   }
@@ -83,7 +83,9 @@ template <>
 struct Unpack<quant::Q2_0> {
   static __device__ __forceinline__ void get(const quant::Q2_0::Block& b, int u, Unit& unit) {
     unit.scale[0] = half_at(b.d);
-    for (int i = 0; i < 8; ++i) unit.q[i] = spread_pairs(b.qs[8 * u + i]);
+    uint32_t pairs[2];
+    load_words<2, 2>(b.qs + 8 * u, pairs);
+    for (int i = 0; i < 8; ++i) unit.q[i] = spread_pairs(pairs[i / 4] >> (8 * (i % 4)));
     subtract_all(unit.q, 1);
   }
 };
