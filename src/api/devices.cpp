@@ -62,9 +62,10 @@ Result<runtime::ContextOptions> context_of(const LoadOptions& options,
 
 // What the model takes, planned in main memory.
 Result<runtime::ModelNeed> need_of(const gguf::File& file, const runtime::ModelSpec& spec,
+                                   std::span<const runtime::AdapterFile> adapters,
                                    const runtime::ContextOptions& wanted) {
   LLMRUN_ASSIGN(const auto backend, kernels::make_backend(kCpu, {.threads = 1, .cpu_target = {}}));
-  LLMRUN_ASSIGN(const auto model, runtime::Model::load(file, *backend, spec));
+  LLMRUN_ASSIGN(const auto model, runtime::Model::load(file, *backend, spec, adapters));
   LLMRUN_ASSIGN(const runtime::MemoryPlan plan, model->plan(wanted));
   return model_need(file, model->spec(), plan);
 }
@@ -103,6 +104,7 @@ Result<void> check_fits(const runtime::DivisionPlan& plan, const runtime::ModelN
 
 // That every card has room for its share beside what is taken of it already.
 Result<void> check_shares(const gguf::File& file, const runtime::ModelSpec& spec,
+                          std::span<const runtime::AdapterFile> adapters,
                           const LoadOptions& options, const Devices& devices,
                           std::vector<runtime::DeviceRequest> cards) {
   const ExchangeWay way = devices.gatherer ? ExchangeWay::kNccl : ExchangeWay::kMainMemory;
@@ -112,7 +114,7 @@ Result<void> check_shares(const gguf::File& file, const runtime::ModelSpec& spec
     for (runtime::DeviceRequest& card : cards) card.memory_bytes += kNcclBytes;
   }
   LLMRUN_ASSIGN(const auto context, context_of(options, spec));
-  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, context, cards, way));
+  LLMRUN_ASSIGN(const SharedPlan plan, plan_shares(file, spec, context, cards, way, adapters));
   for (size_t i = 0; i < plan.cards.size(); ++i) {
     if (plan.cards[i].fits) continue;
     return make_error(ErrorCode::kOutOfMemory,
@@ -127,6 +129,7 @@ Result<void> check_shares(const gguf::File& file, const runtime::ModelSpec& spec
 
 // Each has a share of every layer.
 Result<Devices> share_devices(const gguf::File& file, const runtime::ModelSpec& spec,
+                              std::span<const runtime::AdapterFile> adapters,
                               const LoadOptions& options,
                               std::vector<std::unique_ptr<kernels::Backend>> cards,
                               const std::vector<std::string>& names) {
@@ -141,7 +144,7 @@ Result<Devices> share_devices(const gguf::File& file, const runtime::ModelSpec& 
   if (gatherer) devices.gatherer = std::move(*gatherer);
   devices.placement.gatherer = devices.gatherer.get();
   LLMRUN_ASSIGN(auto requests, requests_of(names));
-  LLMRUN_TRY(check_shares(file, spec, options, devices, std::move(requests)));
+  LLMRUN_TRY(check_shares(file, spec, adapters, options, devices, std::move(requests)));
   devices.must_tell = true;
   devices.reason = fmt::format("a share of every layer on each of {}; parts of sums go through {}",
                                fmt::join(names, ", "), way);
@@ -220,6 +223,7 @@ Result<std::vector<uint64_t>> Devices::free_bytes() const {
 }
 
 Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& spec,
+                             std::span<const runtime::AdapterFile> adapters,
                              const LoadOptions& options, kernels::MatmulObserver* observer) {
   // Importances are gathered on the CPU.
   const bool cpu_only = observer != nullptr && options.device == "auto";
@@ -243,10 +247,12 @@ Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& s
                   kernels::make_backend(name, {options.threads, options.cpu_target, observer}));
     cards.push_back(std::move(card));
   }
-  if (options.split_tensors) return share_devices(file, spec, options, std::move(cards), names);
+  if (options.split_tensors) {
+    return share_devices(file, spec, adapters, options, std::move(cards), names);
+  }
   LLMRUN_ASSIGN(const auto requests, requests_of(names));
   LLMRUN_ASSIGN(const auto context, context_of(options, spec));
-  LLMRUN_ASSIGN(const runtime::ModelNeed need, need_of(file, spec, context));
+  LLMRUN_ASSIGN(const runtime::ModelNeed need, need_of(file, spec, adapters, context));
   LLMRUN_TRY(runtime::check_cpu_experts(need, options.cpu_experts));
   const auto plan = runtime::plan_division(need, requests, options.gpu_layers, options.cpu_experts);
   LLMRUN_TRY(check_fits(plan, need, requests, names));

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "gguf/reader.h"
 #include "kernels/backend.h"
 #include "llmrun/model.h"
+#include "runtime/adapters.h"
 #include "runtime/placement.h"
 #include "runtime/spec.h"
 
@@ -27,7 +29,9 @@ struct Devices {
 
 // Opens the devices that the options name. With GPUs, as many layers go there as fit beside the
 // context of the options, or as the options say; the others stay on the CPU, which `reason` tells.
+// `adapters` are those of the options, opened.
 Result<Devices> open_devices(const gguf::File& file, const runtime::ModelSpec& spec,
+                             std::span<const runtime::AdapterFile> adapters,
                              const LoadOptions& options, kernels::MatmulObserver* observer);
 
 }  // namespace llmrun

@@ -123,9 +123,9 @@ Result<Model> Access::open(const std::filesystem::path& path, const LoadOptions&
   if (!spec) return with_context(spec.error(), path.string());
   impl->info = describe_file(impl->file, path, &*spec, {});
   impl->keep_go_template(options.go_template);
-  LLMRUN_ASSIGN(impl->devices, open_devices(impl->file, *spec, options, observer));
-  tell_devices(impl->devices, options);
   LLMRUN_ASSIGN(const auto adapters, open_adapters(options.adapters, impl->adapters));
+  LLMRUN_ASSIGN(impl->devices, open_devices(impl->file, *spec, adapters, options, observer));
+  tell_devices(impl->devices, options);
   auto model =
       runtime::Model::load(impl->file, impl->devices.placement, std::move(*spec), adapters);
   if (!model) return with_context(model.error(), path.string());

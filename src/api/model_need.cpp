@@ -12,6 +12,13 @@
 namespace llmrun {
 namespace {
 
+// The part of a need that a layer, as TensorUse has it, belongs to.
+runtime::LayerNeed& part_of(runtime::ModelNeed& need, int64_t layer) {
+  if (layer < 0) return need.input;
+  const auto i = static_cast<size_t>(layer);
+  return i < need.layers.size() ? need.layers[i] : need.output;
+}
+
 // The weights, each counted where it is used first (the head's table: at the head).
 void add_weights(const gguf::File& file, const runtime::ModelSpec& spec, runtime::ModelNeed& need) {
   const std::map<std::string, double> shares = token_shares(spec);
@@ -38,9 +45,7 @@ void add_weights(const gguf::File& file, const runtime::ModelSpec& spec, runtime
       }
       return;
     }
-    runtime::LayerNeed& to = layer < 0           ? need.input
-                             : layer == n_layers ? need.output
-                                                 : need.layers[static_cast<size_t>(layer)];
+    runtime::LayerNeed& to = part_of(need, layer);
     const auto share = shares.find(tensor.name);
     const double read = share == shares.end() ? 1.0 : share->second;
     const auto read_bytes = static_cast<uint64_t>(read * static_cast<double>(found->size_bytes));
@@ -55,6 +60,27 @@ void add_weights(const gguf::File& file, const runtime::ModelSpec& spec, runtime
   });
 }
 
+// What adapters add lies where the weights lie that they change.
+void add_adapters(const runtime::ModelSpec& spec, const runtime::MemoryPlan& plan,
+                  runtime::ModelNeed& need) {
+  const std::map<std::string, double> shares = token_shares(spec);
+  for (const runtime::AdapterNeed& adapter : plan.adapters) {
+    runtime::LayerNeed& to = part_of(need, adapter.layer);
+    const auto share = shares.find(adapter.tensor);
+    const double read = adapter.of_experts && share != shares.end() ? share->second : 1.0;
+    const auto read_bytes = static_cast<uint64_t>(read * static_cast<double>(adapter.read_bytes));
+    to.weight_bytes += adapter.bytes;
+    to.read_bytes += read_bytes;
+    if (adapter.of_experts) {
+      to.expert_bytes += adapter.bytes;
+      to.expert_read_bytes += read_bytes;
+    }
+    if (adapter.shared) need.shared_bytes += adapter.bytes;
+    need.adapter_bytes += adapter.bytes;
+    need.n_tensors += adapter.n_matrices;
+  }
+}
+
 }  // namespace
 
 runtime::ModelNeed model_need(const gguf::File& file, const runtime::ModelSpec& spec,
@@ -67,6 +93,7 @@ runtime::ModelNeed model_need(const gguf::File& file, const runtime::ModelSpec& 
     need.layers[i].host_only = !runtime::missing_device_form(spec.layers[i]).empty();
   }
   add_weights(file, spec, need);
+  add_adapters(spec, plan, need);
   need.output.weight_bytes += plan.bytes_of(PlanPart::kConvertedWeights);
   need.activation_bytes = plan.bytes_of(PlanPart::kActivations);
   if (plan.logits_rows > 0) {  // the card has them too, and finds the best

@@ -81,7 +81,8 @@ Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
   bool known = true;
   for (size_t i = 0; i < cards.size(); ++i) {
     LLMRUN_ASSIGN(const uint64_t weights, read_bytes(file, shares[i]));
-    const uint64_t bytes = weights + memory.bytes_of(runtime::PlanPart::kCache, i);
+    const uint64_t bytes =
+        weights + memory.device_adapters[i].bytes + memory.bytes_of(runtime::PlanPart::kCache, i);
     plan.cards[i].read_bytes = bytes;
     known = known && cards[i].bytes_per_second > 0.0;
     if (known) longest = std::max(longest, static_cast<double>(bytes) / cards[i].bytes_per_second);
@@ -95,7 +96,8 @@ Result<void> add_speed(const gguf::File& file, const runtime::ModelSpec& spec,
 
 Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec& spec,
                                const runtime::ContextOptions& context,
-                               std::span<const runtime::DeviceRequest> cards, ExchangeWay way) {
+                               std::span<const runtime::DeviceRequest> cards, ExchangeWay way,
+                               std::span<const runtime::AdapterFile> adapters) {
   if (const auto missing = runtime::missing_device_forms(spec); !missing.empty()) {
     return make_error(ErrorCode::kUnsupported,
                       "{} of {} layers cannot run on a GPU: {}; with --split-mode layer the CPU "
@@ -111,9 +113,9 @@ Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec&
     stand_ins.push_back(std::move(backend));
   }
   LLMRUN_ASSIGN(const auto model,
-                runtime::Model::load(file, placement, spec, {}, runtime::LoadFor::kPlanning));
+                runtime::Model::load(file, placement, spec, adapters, runtime::LoadFor::kPlanning));
   LLMRUN_ASSIGN(const runtime::MemoryPlan memory, model->plan(context));
-  const uint64_t alignment = runtime::device_rounding_bytes(count_tensors(spec));
+  const uint64_t n_tensors = count_tensors(spec);
   SharedPlan result;
   for (size_t i = 0; i < cards.size(); ++i) {
     runtime::DevicePlan& plan = result.cards.emplace_back();
@@ -124,7 +126,10 @@ Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec&
              "what the driver takes for itself and our kernels");
     add_part(plan, "weights", memory.device_weights[i],
              fmt::format("the share of one of {} cards, of all layers", cards.size()));
-    add_part(plan, "alignment", alignment, "of tensors, and pieces of 2 MiB");
+    const runtime::DeviceAdapters& added = memory.device_adapters[i];
+    add_part(plan, "adapters", added.bytes, "what they have for that share");
+    add_part(plan, "alignment", runtime::device_rounding_bytes(n_tensors + added.n_matrices),
+             "of tensors, and pieces of 2 MiB");
     for (const runtime::PlanItem& item : memory.items) {
       using runtime::PlanPart;
       const bool own = item.part == PlanPart::kCache || item.part == PlanPart::kActivations ||

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gguf/reader.h"
+#include "runtime/adapters.h"
 #include "runtime/device_plan.h"
 #include "runtime/memory_plan.h"
 #include "runtime/spec.h"
@@ -28,11 +29,13 @@ struct SharedPlan {
   double most_tokens_per_second = 0;  // 0: the speed of a card is not known
 };
 
-// Exact but for what the driver takes, and without any card: the shares are bound, and nothing is
-// read or copied. kUnsupported names what of the model cannot be shared or has no form on a GPU.
+// Exact but for what the driver takes, and without any card: the shares are bound, and of weights
+// nothing is read or copied. kUnsupported names what of the model cannot be shared or has no form
+// on a GPU.
 Result<SharedPlan> plan_shares(const gguf::File& file, const runtime::ModelSpec& spec,
                                const runtime::ContextOptions& context,
-                               std::span<const runtime::DeviceRequest> cards, ExchangeWay way);
+                               std::span<const runtime::DeviceRequest> cards, ExchangeWay way,
+                               std::span<const runtime::AdapterFile> adapters = {});
 
 // kUsage when options that divide layers are given beside a tensor split, which has none to divide.
 Result<void> check_split_options(bool gpu_layers, bool cpu_experts);

@@ -108,13 +108,9 @@ Result<std::map<std::string, Pair>> pairs_of(const gguf::File& file) {
 
 class AdapterBinder {
  public:
-  AdapterBinder(const ModelSpec& spec, const Placement& placement,
-                std::span<const uint8_t> slot_devices)
-      : placement_(placement),
-        slot_devices_(slot_devices),
-        table_(spec.embedding.table),
-        fixed_(fixed_weights(spec)),
-        copy_(spec) {
+  AdapterBinder(const ModelSpec& spec, std::span<const uint8_t> slot_devices)
+      : table_(spec.embedding.table), fixed_(fixed_weights(spec)), copy_(spec) {
+    result_.slot_devices_.assign(slot_devices.begin(), slot_devices.end());
     for_each_tensor(copy_, [this](TensorDecl& tensor, bool is_matrix) {
       if (tensor.slot < 0) return;
       n_slots_ = std::max(n_slots_, static_cast<size_t>(tensor.slot) + 1);
@@ -208,15 +204,8 @@ class AdapterBinder {
     return alpha == 0.0F ? wanted : wanted * alpha / static_cast<float>(rank);
   }
 
-  kernels::Backend& backend_of(int32_t slot) {
-    return *placement_.devices[slot_devices_[static_cast<size_t>(slot)]];
-  }
-
-  Result<void> keep(Adapters::BySlot& terms, int32_t slot, LowRank term) {
-    LLMRUN_ASSIGN(term.a, backend_of(slot).prepare(term.a));
-    LLMRUN_ASSIGN(term.b, backend_of(slot).prepare(term.b));
+  static void keep(Adapters::BySlot& terms, int32_t slot, const LowRank& term) {
     terms[static_cast<size_t>(slot)].push_back(term);
-    return {};
   }
 
   // Of a tensor of the adapter the rows, or values of every row, that `wanted` has of the model's;
@@ -233,7 +222,6 @@ class AdapterBinder {
     LLMRUN_ASSIGN(auto copy, kernels::allocate_host_buffer(part.bytes()));
     part.copy_to(copy->data());
     weight.data = copy->data();
-    result_.converted_bytes_ += copy->size();
     result_.converted_.push_back(std::move(copy));
     return {};
   }
@@ -258,7 +246,8 @@ class AdapterBinder {
     LLMRUN_TRY(cut(*pair.a, columns, term.a));
     LLMRUN_TRY(cut(*pair.b, rows, term.b));
     term.scale = scale_of(wanted, alpha, rank);
-    return keep(result_.products_, tensor.slot, term);
+    keep(result_.products_, tensor.slot, term);
+    return {};
   }
 
   // Of the embedding A holds a row for each token, and B turns it into the change of the token's
@@ -271,7 +260,7 @@ class AdapterBinder {
     LLMRUN_ASSIGN(term.a, weight(*pair.a, rank, n_vocab, 1));
     LLMRUN_ASSIGN(term.b, weight(*pair.b, rank, d_model, 1));
     term.scale = scale_of(wanted, alpha, rank);
-    LLMRUN_TRY(keep(result_.rows_, table_.slot, term));
+    keep(result_.rows_, table_.slot, term);
     if (tied_slot_ < 0) return {};
     LowRank transposed;
     transposed.b = term.a;
@@ -280,16 +269,16 @@ class AdapterBinder {
     LLMRUN_TRY(cut(*pair.a, tokens, transposed.b));
     LLMRUN_ASSIGN(transposed.a, transpose(term.b));
     transposed.scale = term.scale;
-    return keep(result_.products_, tied_slot_, transposed);
+    keep(result_.products_, tied_slot_, transposed);
+    return {};
   }
 
-  // As float32, in memory that the backend can read.
+  // As float32.
   Result<kernels::Weight> transpose(const kernels::Weight& matrix) {
     const int64_t n_rows = matrix.n_out;
     const int64_t width = matrix.n_in;
-    LLMRUN_ASSIGN(auto buffer,
-                  backend_of(tied_slot_)
-                      .allocate_shared(static_cast<size_t>(n_rows * width) * sizeof(float)));
+    LLMRUN_ASSIGN(auto buffer, kernels::allocate_host_buffer(static_cast<size_t>(n_rows * width) *
+                                                             sizeof(float)));
     auto* const values = reinterpret_cast<float*>(buffer->data());
     std::vector<float> row(static_cast<size_t>(width));
     for (int64_t r = 0; r < n_rows; ++r) {
@@ -301,13 +290,10 @@ class AdapterBinder {
     result.n_in = n_rows;
     result.n_out = width;
     result.row_bytes = static_cast<size_t>(n_rows) * sizeof(float);
-    result_.converted_bytes_ += buffer->size();
     result_.converted_.push_back(std::move(buffer));
     return result;
   }
 
-  const Placement& placement_;
-  std::span<const uint8_t> slot_devices_;
   TensorDecl table_;
   std::set<std::string> fixed_;  // cannot be changed
   ModelSpec copy_;
@@ -318,16 +304,69 @@ class AdapterBinder {
   Adapters result_;
 };
 
+uint64_t LowRank::bytes() const { return bytes_of(a) + bytes_of(b); }
+
 Result<Adapters> Adapters::bind(std::span<const AdapterFile> files, const ModelSpec& spec,
-                                const Placement& placement, std::span<const uint8_t> slot_devices) {
+                                std::span<const uint8_t> slot_devices) {
   if (files.empty()) return Adapters();
-  AdapterBinder binder(spec, placement, slot_devices);
+  AdapterBinder binder(spec, slot_devices);
   for (const AdapterFile& adapter : files) {
     if (auto added = binder.add(adapter); !added) {
       return with_context(added.error(), fmt::format("adapter {}", adapter.file->path()));
     }
   }
   return binder.take();
+}
+
+// What several products of a device have in common each of them has: parts of a fused tensor, say.
+template <typename Self, typename Visit>
+void Adapters::for_each_on(Self& self, size_t device, const Visit& visit) {
+  for (auto* const terms : {&self.products_, &self.rows_}) {
+    for (size_t slot = 0; slot < terms->size(); ++slot) {
+      if (self.slot_devices_[slot] != device) continue;
+      for (auto& term : (*terms)[slot]) {
+        visit(term.a);
+        visit(term.b);
+      }
+    }
+  }
+}
+
+std::vector<size_t> Adapters::sizes_on(size_t device) const {
+  std::vector<size_t> sizes;
+  for_each_on(*this, device,
+              [&](const kernels::Weight& weight) { sizes.push_back(bytes_of(weight)); });
+  return sizes;
+}
+
+uint64_t Adapters::converted_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& buffer : converted_) bytes += buffer->size();
+  return bytes;
+}
+
+Result<void> Adapters::prepare(size_t device, kernels::Backend& backend) {
+  Result<void> status;
+  for_each_on(*this, device, [&](kernels::Weight& weight) {
+    if (!status) return;
+    auto prepared = backend.prepare(weight);
+    if (prepared) {
+      weight = *prepared;
+    } else {
+      status = tl::unexpected(std::move(prepared).error());
+    }
+  });
+  return status;
+}
+
+void Adapters::drop_unused() {
+  std::set<const std::byte*> used;
+  for (const BySlot* const terms : {&products_, &rows_}) {
+    for (const std::vector<LowRank>& of_slot : *terms) {
+      for (const LowRank& term : of_slot) used.insert({term.a.data, term.b.data});
+    }
+  }
+  std::erase_if(converted_, [&](const auto& copy) { return !used.contains(copy->data()); });
 }
 
 }  // namespace llmrun::runtime

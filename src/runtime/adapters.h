@@ -10,7 +10,6 @@
 
 #include "gguf/reader.h"
 #include "kernels/backend.h"
-#include "runtime/placement.h"
 #include "runtime/spec.h"
 
 namespace llmrun::runtime {
@@ -26,15 +25,23 @@ struct LowRank {
   kernels::Weight a;  // [rank, n_in], or a stack of them; of an embedding: [n_vocab, rank]
   kernels::Weight b;  // [n_out, rank]
   float scale = 1.0F;
+
+  [[nodiscard]] uint64_t bytes() const;
 };
 
 class Adapters {
  public:
   // `spec` is bound: its tensors have slots, whose devices are given too. kBadModel names a tensor
   // that the model has not or that has another shape; kUnsupported one that cannot be changed at
-  // run time.
+  // run time. Until prepare() all lies in main memory.
   static Result<Adapters> bind(std::span<const AdapterFile> files, const ModelSpec& spec,
-                               const Placement& placement, std::span<const uint8_t> slot_devices);
+                               std::span<const uint8_t> slot_devices);
+  // What a device (a place in Placement::devices) has of it, in the order in which prepare() takes
+  // it there.
+  [[nodiscard]] std::vector<size_t> sizes_on(size_t device) const;
+  Result<void> prepare(size_t device, kernels::Backend& backend);
+  // Gives back copies in main memory that devices have made their own of.
+  void drop_unused();
 
   [[nodiscard]] bool any() const { return !products_.empty(); }
   // Of a product with that weight, in the order of the files.
@@ -47,7 +54,7 @@ class Adapters {
   }
 
   [[nodiscard]] uint64_t mapped_bytes() const { return mapped_bytes_; }
-  [[nodiscard]] uint64_t converted_bytes() const { return converted_bytes_; }
+  [[nodiscard]] uint64_t converted_bytes() const;
   [[nodiscard]] int64_t max_rank() const { return max_rank_; }
 
  private:
@@ -59,10 +66,14 @@ class Adapters {
     return tensor.slot >= 0 && slot < terms.size() ? terms[slot] : std::span<const LowRank>();
   }
 
+  // visit(matrix) for those of a device.
+  template <typename Self, typename Visit>
+  static void for_each_on(Self& self, size_t device, const Visit& visit);
+
   BySlot products_, rows_;
+  std::vector<uint8_t> slot_devices_;
   std::vector<std::unique_ptr<kernels::Buffer>> converted_;
   uint64_t mapped_bytes_ = 0;
-  uint64_t converted_bytes_ = 0;
   int64_t max_rank_ = 0;
 };
 

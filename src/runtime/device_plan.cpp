@@ -299,10 +299,11 @@ DevicePlan describe(const ModelNeed& need, const DeviceRequest& card, const Shar
                              : share.input               ? " and the embedding"
                                                          : "";
     part("weights", share.sums.weights,
-         fmt::format("{} of {} layers{}{}", share.n_layers, n_all, more,
+         fmt::format("{} of {} layers{}{}{}", share.n_layers, n_all, more,
                      share.n_cpu_experts == 0
                          ? ""
-                         : fmt::format(", without the experts of {}", share.n_cpu_experts)));
+                         : fmt::format(", without the experts of {}", share.n_cpu_experts),
+                     need.adapter_bytes == 0 ? "" : ", and what adapters have for them"));
     part("copies", share.copies, "of weights that other devices have too");
     part("alignment", device_rounding_bytes(need.n_tensors),
          fmt::format("{} tensors of {} bytes each, pieces of 2 MiB", need.n_tensors,

@@ -43,8 +43,9 @@ struct ModelNeed {
   LayerNeed input;   // the embedding table, when it is not the head's; where the first layer is
   LayerNeed output;  // the head, and all that belongs to no layer; where the last layer is
   // Of weights that several use and that are counted once above: every card has its own.
-  uint64_t tied_bytes = 0;    // the head's table, when it is the embedding's
-  uint64_t shared_bytes = 0;  // of several layers
+  uint64_t tied_bytes = 0;     // the head's table, when it is the embedding's
+  uint64_t shared_bytes = 0;   // of several layers
+  uint64_t adapter_bytes = 0;  // of all the weights above, what adapters add
   uint64_t n_tensors = 0;
   uint64_t activation_bytes = 0;
   uint64_t workspace_bytes = 0;

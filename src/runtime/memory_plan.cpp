@@ -3,6 +3,7 @@
 #include "runtime/memory_plan.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/checked_math.h"
 #include "base/error.h"
@@ -253,6 +254,13 @@ std::vector<uint64_t> layer_caches(const ContextPlan& plan) {
   return bytes;
 }
 
+DeviceAdapters adapters_on(const LoadedModel& model, size_t device) {
+  const std::vector<size_t> sizes = model.shared()
+                                        ? model.shares[device].weights.adapters().sizes_on(0)
+                                        : model.shares[0].weights.adapters().sizes_on(device);
+  return {std::accumulate(sizes.begin(), sizes.end(), uint64_t{0}), sizes.size()};
+}
+
 }  // namespace
 
 uint64_t MemoryPlan::total_bytes() const {
@@ -317,6 +325,7 @@ MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
       "vectors stored in other types than F32");
   add_mapped(PlanPart::kAdapters, "adapters", weights.adapters().mapped_bytes(),
              "the tensors of the adapters, as stored");
+  if (!model.placement.divided()) result.adapters = adapter_needs(model.spec, weights.adapters());
   uint64_t converted = 0;
   for (const ModelShare& share : model.shares) {
     converted += share.weights.adapters().converted_bytes();
@@ -333,6 +342,11 @@ MemoryPlan describe(const ContextPlan& plan, const LoadedModel& model) {
           model.shared() ? "this device's share of all layers" : "of the layers of this device", i);
     }
     result.device_weights.push_back(weight_bytes);
+    const DeviceAdapters adapters = adapters_on(model, i);
+    if (model.placement.devices[i]->name() != "cpu") {
+      add(PlanPart::kAdapters, "adapters", adapters.bytes, "of what this device has", i);
+    }
+    result.device_adapters.push_back(adapters);
     add(PlanPart::kTables, "position tables", tables ? tables->size() : 0, "angles and slopes", i);
     add(PlanPart::kCache, "KV cache", device.kv, kv_detail(plan), i);
     add(PlanPart::kStates, "recurrent state", device.state,

@@ -9,6 +9,7 @@
 
 #include "kernels/ops.h"
 #include "llmrun/embedding_options.h"
+#include "runtime/adapter_need.h"
 
 namespace llmrun::runtime {
 
@@ -60,6 +61,12 @@ struct PlanItem {
   [[nodiscard]] bool of_model() const { return part <= PlanPart::kTables; }
 };
 
+// What one device has of adapters.
+struct DeviceAdapters {
+  uint64_t bytes = 0;
+  uint64_t n_matrices = 0;
+};
+
 struct MemoryPlan {
   std::vector<PlanItem> items;
   int64_t context_tokens = 0;
@@ -69,7 +76,9 @@ struct MemoryPlan {
   // Of the KV cache and the recurrent states, what each layer has. Empty where layers share it.
   std::vector<uint64_t> layer_cache_bytes;
   std::vector<uint64_t> device_weights;  // bytes of each device
-  int64_t max_rows = 0, max_width = 0;   // the largest product, for the scratch of other backends
+  std::vector<DeviceAdapters> device_adapters;
+  std::vector<AdapterNeed> adapters;    // by layers, when all are on one device
+  int64_t max_rows = 0, max_width = 0;  // the largest product, for the scratch of other backends
   [[nodiscard]] uint64_t total_bytes() const;
   // On one device, or on all.
   [[nodiscard]] uint64_t bytes_of(PlanPart part, std::optional<size_t> device = {}) const;

@@ -40,10 +40,10 @@ class ModelImpl final : public Model {
 Result<ModelShare> load_share(const gguf::File& file, const Placement& placement, ModelSpec spec,
                               std::span<const AdapterFile> adapters, LoadFor use) {
   ModelShare share;
-  LLMRUN_ASSIGN(share.weights, Weights::bind(file, placement, spec, use));
-  LLMRUN_ASSIGN(Adapters added,
-                Adapters::bind(adapters, spec, placement, share.weights.slot_devices()));
+  LLMRUN_ASSIGN(share.weights, Weights::bind(file, placement, spec));
+  LLMRUN_ASSIGN(Adapters added, Adapters::bind(adapters, spec, share.weights.slot_devices()));
   share.weights.adapt(std::move(added));
+  if (use == LoadFor::kRunning) LLMRUN_TRY(share.weights.prepare(placement));
   for (kernels::Backend* const device : placement.devices) {
     LLMRUN_ASSIGN(PositionTables tables, make_position_tables(spec, share.weights, *device));
     share.tables.push_back(std::move(tables));

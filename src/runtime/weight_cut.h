@@ -27,6 +27,11 @@ struct WeightCut {
   void copy_to(std::byte* to) const;
 };
 
+// As it lies somewhere.
+inline size_t bytes_of(const kernels::Weight& weight) {
+  return static_cast<size_t>(weight.n_matrices * weight.n_out) * weight.row_bytes;
+}
+
 // Of a matrix, or a stack of them, whose shape is that of the declaration; `type` is the tensor's.
 // A cut within a block of values is an error.
 Result<WeightCut> cut_of(const gguf::TensorInfo& found, const TensorDecl& wanted,

@@ -54,14 +54,9 @@ Result<void> missing(const TensorDecl& wanted) {
 
 int64_t dim(const std::vector<int64_t>& shape, size_t i) { return i < shape.size() ? shape[i] : 1; }
 
-size_t bytes_of(const kernels::Weight& weight) {
-  return static_cast<size_t>(weight.n_matrices * weight.n_out) * weight.row_bytes;
-}
-
 }  // namespace
 
-Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement, ModelSpec& spec,
-                              LoadFor use) {
+Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement, ModelSpec& spec) {
   Weights weights;
   using Key = std::tuple<std::string, int64_t, int64_t, int64_t, int64_t, bool, size_t>;
   std::map<Key, int32_t> bound;
@@ -96,7 +91,6 @@ Result<Weights> Weights::bind(const gguf::File& file, const Placement& placement
   });
   if (!status) return tl::unexpected(std::move(status).error());
   for (const kernels::Weight& weight : weights.bound_) weights.on_host_.push_back(weight.data);
-  if (use == LoadFor::kRunning) LLMRUN_TRY(weights.prepare(placement));
   return weights;
 }
 
@@ -178,6 +172,8 @@ Result<void> Weights::prepare(const Placement& placement) {
     for (size_t i = 0; i < bound_.size(); ++i) {
       if (slot_devices_[i] == device) sizes.push_back(bytes_of(bound_[i]));
     }
+    const std::vector<size_t> more = adapters_.sizes_on(device);
+    sizes.insert(sizes.end(), more.begin(), more.end());
     LLMRUN_TRY(backend.reserve_weights(sizes));
     for (size_t i = 0; i < bound_.size(); ++i) {
       if (slot_devices_[i] != device) continue;
@@ -187,8 +183,10 @@ Result<void> Weights::prepare(const Placement& placement) {
         LLMRUN_ASSIGN(bound_[i], backend.prepare(bound_[i]));
       }
     }
+    LLMRUN_TRY(adapters_.prepare(device, backend));
     LLMRUN_TRY(backend.finish());
   }
+  adapters_.drop_unused();
   return {};
 }
 

@@ -19,7 +19,7 @@
 
 namespace llmrun::runtime {
 
-// For planning alone nothing is copied, and nothing goes to a device.
+// For planning alone nothing goes to a device, and of weights nothing is copied.
 enum class LoadFor : uint8_t { kRunning, kPlanning };
 
 class Weights {
@@ -58,8 +58,9 @@ class Weights {
   void adapt(Adapters adapters) { adapters_ = std::move(adapters); }
 
   // Sets the slots of the spec's tensors.
-  static Result<Weights> bind(const gguf::File& file, const Placement& placement, ModelSpec& spec,
-                              LoadFor use = LoadFor::kRunning);
+  static Result<Weights> bind(const gguf::File& file, const Placement& placement, ModelSpec& spec);
+  // Takes the bound tensors, and the adapters, to their devices. Without it they only have sizes.
+  Result<void> prepare(const Placement& placement);
 
  private:
   Result<int32_t> bind_tensor(const gguf::TensorInfo& found, const TensorDecl& wanted,
@@ -67,8 +68,6 @@ class Weights {
   Result<int32_t> bind_vector(const gguf::TensorInfo& found, const TensorDecl& wanted,
                               quant::TensorType type, kernels::Backend& backend);
 
-  // Takes the bound tensors to their devices.
-  Result<void> prepare(const Placement& placement);
   Result<void> prepare_cut(const WeightCut& cut, kernels::Weight& weight,
                            kernels::Backend& backend);
 
