@@ -16,47 +16,54 @@ constexpr int kWarpResults = kDecodeRows * kWarpOutputs;
 constexpr int kDecodeTerms = kDecodeWarps * kWarpResults * kTermStride;  // floats
 static_assert(kWarpResults <= 32);
 
-// The terms of a unit of the outputs from o on, for all rows, kTermStride apart.
+// The terms of a unit of an output for all rows, kWarpOutputs * kTermStride apart.
+template <typename Policy>
+__device__ __forceinline__ void float_terms(const ProductParams& p, const ProductJob& job,
+                                            const uint8_t* row_of_weights, int unit, float* terms) {
+  const int64_t begin = static_cast<int64_t>(unit) * kUnitSize;
+  const int64_t end = min(begin + kUnitSize, p.weight.n_in);
+  float term[kDecodeRows] = {};
+  for (int64_t i = begin; i < end; ++i) {
+    const float value = float_value<Policy>(row_of_weights, i);
+    for (int row = 0; row < job.count; ++row) {
+      term[row] = fmaf(value, float_row(p, job, row)[i], term[row]);
+    }
+  }
+  for (int row = 0; row < job.count; ++row) terms[row * kWarpOutputs * kTermStride] = term[row];
+}
+template <typename Policy>
+__device__ __forceinline__ void block_terms(const ProductParams& p, const ProductJob& job,
+                                            const uint8_t* row_of_weights, int unit, float* terms) {
+  Unit w;
+  get_unit<Policy>(row_of_weights, unit, w);
+  for (int row = 0; row < job.count; ++row) {
+    const int64_t at =
+        quantized_row(p, job, row) * p.weight.n_in + static_cast<int64_t>(unit) * kUnitSize;
+    uint32_t q[8];
+    load_words<8, 16>(reinterpret_cast<const uint8_t*>(p.rows.q + at), q);
+    int s0 = 0;
+    int s1 = 0;
+    for (int i = 0; i < 4; ++i) {
+      s0 = __dp4a(static_cast<int>(w.q[i]), static_cast<int>(q[i]), s0);
+      s1 = __dp4a(static_cast<int>(w.q[4 + i]), static_cast<int>(q[4 + i]), s1);
+    }
+    const Activation32 activation{{p.rows.scales[at / 16], p.rows.scales[at / 16 + 1]},
+                                  {p.rows.sums[at / 16], p.rows.sums[at / 16 + 1]}};
+    terms[row * kWarpOutputs * kTermStride] =
+        unit_term<Policy>(w.scale, w.offset, activation, s0, s1);
+  }
+}
+
+// Of the outputs from o on: their terms kTermStride apart.
 template <typename Policy>
 __device__ __forceinline__ void make_terms(const ProductParams& p, const ProductJob& job, int64_t o,
                                            int n_outputs, int unit, float* terms) {
   for (int output = 0; output < n_outputs; ++output) {
     const uint8_t* const row_of_weights = weight_row(p, job, o + output);
     if constexpr (Policy::kIsFloat) {
-      const int64_t begin = static_cast<int64_t>(unit) * kUnitSize;
-      const int64_t end = min(begin + kUnitSize, p.weight.n_in);
-      float term[kDecodeRows] = {};
-      for (int64_t i = begin; i < end; ++i) {
-        const float value = float_value<Policy>(row_of_weights, i);
-        for (int row = 0; row < job.count; ++row) {
-          term[row] = fmaf(value, float_row(p, job, row)[i], term[row]);
-        }
-      }
-      for (int row = 0; row < job.count; ++row) {
-        terms[(row * kWarpOutputs + output) * kTermStride] = term[row];
-      }
+      float_terms<Policy>(p, job, row_of_weights, unit, terms + output * kTermStride);
     } else {
-      constexpr int kUnits = Policy::kBlockSize / kUnitSize;
-      const auto* const blocks = reinterpret_cast<const typename Policy::Block*>(row_of_weights);
-      Unit w;
-      Unpack<Policy>::get(blocks[unit / kUnits], unit % kUnits, w);
-      for (int row = 0; row < job.count; ++row) {
-        const int64_t at =
-            quantized_row(p, job, row) * p.weight.n_in + static_cast<int64_t>(unit) * kUnitSize;
-        const auto* const x = reinterpret_cast<const uint8_t*>(p.rows.q + at);
-        uint32_t q[8];
-        load_words<8, 16>(x, q);
-        int s0 = 0;
-        int s1 = 0;
-        for (int i = 0; i < 4; ++i) {
-          s0 = __dp4a(static_cast<int>(w.q[i]), static_cast<int>(q[i]), s0);
-          s1 = __dp4a(static_cast<int>(w.q[4 + i]), static_cast<int>(q[4 + i]), s1);
-        }
-        const Activation32 activation{{p.rows.scales[at / 16], p.rows.scales[at / 16 + 1]},
-                                      {p.rows.sums[at / 16], p.rows.sums[at / 16 + 1]}};
-        terms[(row * kWarpOutputs + output) * kTermStride] =
-            unit_term<Policy>(w.scale, w.offset, activation, s0, s1);
-      }
+      block_terms<Policy>(p, job, row_of_weights, unit, terms + output * kTermStride);
     }
   }
 }

@@ -73,6 +73,8 @@ class CudaOps final : public Ops {
     QuantizedRows quantized;
   };
   void rotate(const RotateCall& call, std::string_view what);
+  // int8 values, scales and sums, one behind the other in quantized_bytes() at `at`.
+  static QuantizedRows lay_out(std::byte* at, int64_t n_values);
   // Where an op that writes `y` shall leave it quantised; nowhere when no product wants it so.
   QuantizedRows beside(const Rows& y);
   // x in int8, in the first of `bytes` bytes of scratch: as the last op left it, or made now. Null

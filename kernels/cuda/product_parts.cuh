@@ -62,17 +62,19 @@ __device__ __forceinline__ const uint8_t* weight_row(const ProductParams& p, con
   return reinterpret_cast<const uint8_t*>(p.weight.data) +
          static_cast<size_t>(job.matrix * p.weight.n_out + o) * p.weight.row_bytes;
 }
+// Unit `unit` of a row of blocks.
+template <typename Policy>
+__device__ __forceinline__ void get_unit(const uint8_t* row, int unit, Unit& w) {
+  constexpr int kUnits = Policy::kBlockSize / kUnitSize;
+  const auto* const blocks = reinterpret_cast<const typename Policy::Block*>(row);
+  Unpack<Policy>::get(blocks[unit / kUnits], unit % kUnits, w);
+}
 // A unit of an output's weights; zeros where there is no such output.
 template <typename Policy>
 __device__ __forceinline__ Unit weight_unit(const ProductParams& p, const ProductJob& job,
                                             int64_t o, int64_t unit) {
-  constexpr int kUnits = Policy::kBlockSize / kUnitSize;
   Unit w = {};
-  if (o < p.weight.n_out) {
-    const auto* const blocks =
-        reinterpret_cast<const typename Policy::Block*>(weight_row(p, job, o));
-    Unpack<Policy>::get(blocks[unit / kUnits], static_cast<int>(unit % kUnits), w);
-  }
+  if (o < p.weight.n_out) get_unit<Policy>(weight_row(p, job, o), static_cast<int>(unit), w);
   return w;
 }
 // The result of a sum, before what it may be added to.

@@ -35,10 +35,8 @@ __global__ void __launch_bounds__(kThreads) embed_rows(EmbedRowsParams p) {
       y[i] = float_value<Policy>(row, unit * kUnitSize + i) * p.scale;
     }
   } else {
-    constexpr int kUnits = Policy::kBlockSize / kUnitSize;
-    const auto* const blocks = reinterpret_cast<const typename Policy::Block*>(row);
     Unit w;
-    Unpack<Policy>::get(blocks[unit / kUnits], static_cast<int>(unit % kUnits), w);
+    get_unit<Policy>(row, static_cast<int>(unit), w);
     for (int i = 0; i < kUnitSize; ++i) {
       const int h = Policy::kGroupSize == 32 ? 0 : i / 16;
       const auto q = static_cast<int8_t>(w.q[i / 4] >> (8 * (i % 4)));

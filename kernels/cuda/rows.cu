@@ -113,8 +113,7 @@ __global__ void __launch_bounds__(kThreads) mix_rows(MixRowsParams p) {
   p.y.data[t * p.y.stride + i] = sum / total;
 }
 
-// ---- a warp per group
-// ----------------------------------------------------------------------------
+// ---- a warp per group --------------------------------------------------------------------------
 
 __global__ void __launch_bounds__(kThreads) group_dot(GroupDotParams p) {
   const int64_t index = thread_index() / 32;

@@ -53,6 +53,7 @@ function(llmrun_add_cuda target directory)
   endif()
   target_sources(${target} PRIVATE ${directory}/backend.cpp ${directory}/memory.cpp
                  ${directory}/nccl.cpp ${directory}/nccl_gatherer.cpp ${directory}/ops.cpp
+                 ${directory}/ops_attention.cpp ${directory}/ops_products.cpp
                  ${directory}/queue.cpp ${directory}/weight_upload.cpp
                  $<TARGET_OBJECTS:${target}_cuda>)
   target_link_libraries(${target} PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS})
