@@ -4,8 +4,12 @@
 
 #include <cstddef>
 
+#ifndef LLMRUN_FAKE_NCCL_VERSION
+#define LLMRUN_FAKE_NCCL_VERSION 22707  // 2.27.7
+#endif
+
 struct FakeNccl {
-  int version = 22707;
+  int version = LLMRUN_FAKE_NCCL_VERSION;
   int init_result = 0;    // of ncclCommInitAll
   int failing_rank = -1;  // whose call number `failing_call` (from 0) returns an internal error
   size_t failing_call = 0;

@@ -147,6 +147,8 @@ TEST_F(NcclExchange, SaysWhyItCannotBe) {
   EXPECT_THAT(why_not(), HasSubstr("/nowhere/libnccl.so.2 cannot be loaded"));
   use(LLMRUN_FAKE_NCCL_INCOMPLETE);
   EXPECT_THAT(why_not(), HasSubstr("lacks functions of NCCL 2"));
+  use(LLMRUN_FAKE_NCCL_OLD);
+  EXPECT_THAT(why_not(), HasSubstr("fake_nccl_old.so is NCCL of a version before 2.9.0"));
   use(LLMRUN_FAKE_NCCL);
   nccl_->init_result = 2;
   EXPECT_THAT(why_not(), HasSubstr("connecting the GPUs failed in NCCL 2.27.7"));

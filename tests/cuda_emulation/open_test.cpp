@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 
 #include "cuda_emulation/block.h"
@@ -137,6 +138,34 @@ TEST_F(CudaOpen, SeveralGpusShareEveryLayer) {
       EXPECT_EQ(answer(*model), expected);
     }
   }
+}
+
+// A library that cannot be a part of graphs is not used, and a line says so.
+TEST_F(CudaOpen, GpusMeetInMainMemoryWhereNcclIsTooOld) {
+  path_.replace_filename("llama-dense.gguf");
+  std::vector<float> bits[2];
+  for (const bool is_old : {false, true}) {
+    use_nccl(is_old ? LLMRUN_FAKE_NCCL_OLD : "off");
+    const auto model = open("cuda:0,1", {}, false, true);
+    ASSERT_TRUE(model) << model.error().message;
+    ASSERT_EQ(told_.size(), 1U);
+    EXPECT_THAT(told_.front(), HasSubstr("parts of sums go through main memory (" +
+                                         (is_old ? std::string(LLMRUN_FAKE_NCCL_OLD) +
+                                                       " is NCCL of a version before 2.9.0)"
+                                                 : "NCCL is switched off (LLMRUN_NCCL=off))")));
+    auto session = model->new_session(context());
+    ASSERT_TRUE(session) << session.error().message;
+    const std::vector<TokenId> text = {3, 17, 64, 5, 99};
+    std::vector<float>& all = bits[is_old ? 1 : 0];
+    const auto done = session->logits(text, [&](int64_t, int64_t, std::span<const float> rows) {
+      all.insert(all.end(), rows.begin(), rows.end());
+      return Result<void>();
+    });
+    ASSERT_TRUE(done) << done.error().message;
+  }
+  ASSERT_GT(bits[0].size(), 5U);
+  ASSERT_EQ(bits[0].size(), bits[1].size());
+  EXPECT_EQ(std::memcmp(bits[0].data(), bits[1].data(), bits[0].size() * sizeof(float)), 0);
 }
 
 // Cards of this machine are planned for by their names, and no less than what is taken.
