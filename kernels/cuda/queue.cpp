@@ -13,8 +13,10 @@
 namespace llmrun::kernels::cuda {
 namespace {
 
-constexpr size_t kSeenSteps = 16;
+constexpr size_t kSeenSteps = kMostGraphs;  // as many as may take turns
+// So many steps after its last one a graph is not used any more, or so many rounds of all.
 constexpr uint64_t kUnusedSteps = 64;
+constexpr uint64_t kUnusedRounds = 4;
 
 // fn(launch, parameters) for every launch of the image, until one fails.
 template <typename Fn>
@@ -29,6 +31,15 @@ cudaError_t for_each_launch(std::span<const std::byte> image, const Fn& fn) {
   return cudaSuccess;
 }
 
+size_t count_launches(std::span<const std::byte> image) {
+  size_t n = 0;
+  (void)for_each_launch(image, [&](const Launch&, const void*) {
+    ++n;
+    return cudaSuccess;
+  });
+  return n;
+}
+
 }  // namespace
 
 Queue::~Queue() { forget_graphs(); }
@@ -36,6 +47,7 @@ Queue::~Queue() { forget_graphs(); }
 void Queue::forget_graphs() {
   for (const Graph& graph : graphs_) cudaGraphExecDestroy(graph.exec);
   graphs_.clear();
+  next_graph_ = graphs_bytes_ = 0;
 }
 
 void Queue::use_device() const { cudaSetDevice(device_); }
@@ -127,9 +139,7 @@ bool Queue::send_as_graph(cudaError_t& error) {
   const size_t n_sent = upload_.unsent_bytes();
   image_.resize(image_.size() + sizeof(n_sent));
   std::memcpy(image_.data() + image_.size() - sizeof(n_sent), &n_sent, sizeof(n_sent));
-  const auto known = std::find_if(graphs_.begin(), graphs_.end(),
-                                  [&](const Graph& graph) { return graph.image == image_; });
-  if (known != graphs_.end()) {
+  if (Graph* const known = find_graph(); known != nullptr) {
     known->last_use = n_steps_;
     error = cudaGraphLaunch(known->exec, stream_);
     return true;
@@ -138,21 +148,22 @@ bool Queue::send_as_graph(cudaError_t& error) {
   std::vector<std::byte> image = image_;
   image_.resize(image_.size() - sizeof(n_sent));
   if (std::find(seen_.begin(), seen_.end(), hash) == seen_.end()) {
-    seen_.resize(kSeenSteps);
+    if (seen_.size() < kSeenSteps) seen_.push_back(0);
     seen_[next_seen_] = hash;
     next_seen_ = (next_seen_ + 1) % kSeenSteps;
     return false;
   }
-  // Recording takes longer than launching: steps that take turns must not drive out each other's
-  // graphs (a pass that waits for experts of the CPU is a step for each such layer).
-  if (graphs_.size() == kMaxGraphs && oldest()->last_use + kUnusedSteps > n_steps_) return false;
+  const size_t bytes = graph_bytes(count_launches(image_));
+  if (!make_room(bytes)) return false;
   cudaGraphExec_t exec = nullptr;
   if (record(exec) != cudaSuccess) {
     cudaGetLastError();  // it is dealt with: everything goes one by one from now on
     graphs_work_ = false;
     return false;
   }
-  keep({std::move(image), exec, n_steps_});
+  graphs_.push_back({std::move(image), exec, bytes, n_steps_});
+  graphs_bytes_ += bytes;
+  next_graph_ = 0;
   error = cudaGraphLaunch(exec, stream_);
   return true;
 }
@@ -174,18 +185,33 @@ cudaError_t Queue::record(cudaGraphExec_t& exec) {
   return error;
 }
 
-std::vector<Queue::Graph>::iterator Queue::oldest() {
-  return std::min_element(graphs_.begin(), graphs_.end(),
-                          [](const Graph& a, const Graph& b) { return a.last_use < b.last_use; });
+// The steps of a pass come in the same order each time, so the first look is mostly enough.
+Queue::Graph* Queue::find_graph() {
+  const size_t n = graphs_.size();
+  for (size_t i = 0; i < n; ++i) {
+    const size_t at = (next_graph_ + i) % n;
+    if (graphs_[at].image != image_) continue;
+    next_graph_ = at + 1;
+    return &graphs_[at];
+  }
+  return nullptr;
 }
 
-void Queue::keep(Graph graph) {
-  if (graphs_.size() < kMaxGraphs) {
-    graphs_.push_back(std::move(graph));
-    return;
+// Recording takes longer than launching: steps that take turns must not drive out each other's
+// graphs.
+bool Queue::make_room(size_t bytes) {
+  while (graphs_bytes_ + bytes > kGraphsBytes) {
+    const auto oldest =
+        std::min_element(graphs_.begin(), graphs_.end(),
+                         [](const Graph& a, const Graph& b) { return a.last_use < b.last_use; });
+    const uint64_t unused = std::max<uint64_t>(kUnusedSteps, kUnusedRounds * graphs_.size());
+    if (oldest == graphs_.end() || oldest->last_use + unused > n_steps_) return false;
+    cudaGraphExecDestroy(oldest->exec);
+    graphs_bytes_ -= oldest->bytes;
+    graphs_.erase(oldest);
+    next_graph_ = 0;
   }
-  cudaGraphExecDestroy(oldest()->exec);
-  *oldest() = std::move(graph);
+  return true;
 }
 
 }  // namespace llmrun::kernels::cuda

@@ -68,6 +68,7 @@ class Queue {
   struct Graph {
     std::vector<std::byte> image;  // of the step it stands for
     cudaGraphExec_t exec = nullptr;
+    size_t bytes = 0;  // as they are planned
     uint64_t last_use = 0;
   };
 
@@ -77,8 +78,10 @@ class Queue {
   // to go one by one.
   bool send_as_graph(cudaError_t& error);
   cudaError_t record(cudaGraphExec_t& exec);
-  std::vector<Graph>::iterator oldest();
-  void keep(Graph graph);
+  // The graph of the step that is held back; null: there is none.
+  Graph* find_graph();
+  // Lets graphs go that are not used any more, until so many bytes are free. False: they are not.
+  bool make_room(size_t bytes);
 
   cudaStream_t stream_;
   int device_;
@@ -89,7 +92,9 @@ class Queue {
   bool repeats_ = true;           // the step may be a graph
   std::vector<std::byte> image_;  // the launches held back, each followed by its parameters
   size_t last_at_ = 0;            // where the last of them begins; the end: it was taken back
-  std::vector<Graph> graphs_;
+  std::vector<Graph> graphs_;     // in the order of their steps, more or less
+  size_t next_graph_ = 0;         // where that of the next step probably is
+  size_t graphs_bytes_ = 0;
   std::vector<uint64_t> seen_;  // hashes of the last steps that went one by one
   size_t next_seen_ = 0;
   bool graphs_work_ = true;

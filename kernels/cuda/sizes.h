@@ -74,14 +74,20 @@ constexpr size_t find_best_bytes(int64_t n_rows, int64_t width) {
   return find_keys_bytes(n_rows, width) + static_cast<size_t>(n_rows * kMostKept) * sizeof(int32_t);
 }
 
-// A step that repeats is kept as a graph; the bytes of one are an assumption on the safe side.
-inline constexpr size_t kMaxGraphs = 8;
-inline constexpr size_t kGraphBytes = size_t{4} << 20;
+// A step that repeats is kept as a graph, in this much memory. What one takes of it is an
+// assumption on the safe side, by its launches. A pass is one step or many: devices that take
+// turns, or meet in main memory, end a step each time.
+inline constexpr size_t kGraphsBytes = size_t{32} << 20;
+inline constexpr size_t kLeastGraphBytes = size_t{64} << 10;
+constexpr size_t graph_bytes(size_t n_launches) {
+  return kLeastGraphBytes + n_launches * (size_t{4} << 10);
+}
+inline constexpr size_t kMostGraphs = kGraphsBytes / kLeastGraphBytes;
 
 inline constexpr size_t kUploadBytes = size_t{8} << 20;  // the ring for arrays of the host
 
 constexpr size_t workspace_bytes(int64_t max_tokens, int64_t max_width) {
-  return scratch_bytes(max_tokens, max_width) + kUploadBytes + kMaxGraphs * kGraphBytes;
+  return scratch_bytes(max_tokens, max_width) + kUploadBytes + kGraphsBytes;
 }
 
 }  // namespace llmrun::kernels::cuda

@@ -186,7 +186,7 @@ TEST_F(CudaOpen, ThePlanOfSharesIsWhatIsTaken) {
   for (int device = 0; device < 2; ++device) {
     const GpuCardEstimate& card = plan->cards[static_cast<size_t>(device)];
     EXPECT_EQ(card.memory_bytes, cuda_emulation::options().device_bytes);
-    uint64_t own = card.total_bytes - kernels::cuda::kMaxGraphs * kernels::cuda::kGraphBytes;
+    uint64_t own = card.total_bytes - kernels::cuda::kGraphsBytes;
     for (const MemoryItem& item : card.items) {
       for (const char* none : {"GPU context", "alignment", "NCCL"}) {
         if (item.component == none) own -= item.bytes;

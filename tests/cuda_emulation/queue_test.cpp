@@ -76,29 +76,47 @@ TEST_F(CudaQueue, AStepThatRepeatsIsAGraphWithNewNumbers) {
 TEST_F(CudaQueue, OtherStepsBetweenChangeNothing) {
   Queue queue(stream_);
   ASSERT_TRUE(queue.open());
-  // More shapes than graphs are kept, in two rounds and more.
   for (int round = 0; round < 4; ++round) {
-    for (int n = 1; n <= static_cast<int>(kMaxGraphs) + 3; ++n) {
+    for (int n = 1; n <= 11; ++n) {
       EXPECT_EQ(step(queue, 10 * round, n), expected(10 * round, n)) << n;
     }
   }
 }
 
-// More than there are graphs: those that came first keep theirs, and nothing is recorded again.
+// A pass that ends a step wherever devices meet: each is a graph from the second pass on.
+TEST_F(CudaQueue, APassOfManyStepsIsAsManyGraphs) {
+  Queue queue(stream_);
+  ASSERT_TRUE(queue.open());
+  constexpr int kSteps = 130;  // of 64 layers
+  for (int round = 0; round < 4; ++round) {
+    const size_t before = n_graphs();
+    for (int n = 1; n <= kSteps; ++n) {
+      EXPECT_EQ(step(queue, 10 * round, n), expected(10 * round, n)) << n;
+    }
+    EXPECT_EQ(n_graphs() - before, round == 0 ? 0U : kSteps) << round;
+  }
+}
+
+// More than there is memory for: those that came first keep theirs, and nothing is recorded again.
 TEST_F(CudaQueue, StepsThatTakeTurnsDoNotDriveOutEachOther) {
   Queue queue(stream_);
   ASSERT_TRUE(queue.open());
   const size_t before = n_graphs();
-  constexpr int kRounds = 5;
+  constexpr int kRounds = 4;
+  constexpr size_t kKept = kGraphsBytes / graph_bytes(2);
+  static_assert(kKept + 3 <= kMostGraphs);
   for (int round = 0; round < kRounds; ++round) {
-    for (int n = 1; n <= static_cast<int>(kMaxGraphs) + 3; ++n) {
+    for (int n = 1; n <= static_cast<int>(kKept) + 3; ++n) {
       EXPECT_EQ(step(queue, 10 * round, n), expected(10 * round, n)) << n;
     }
   }
-  EXPECT_EQ(n_graphs() - before, (kRounds - 1) * kMaxGraphs);
+  EXPECT_EQ(n_graphs() - before, (kRounds - 1) * kKept);
   // Steps of another kind get theirs when the old ones are not used any more.
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(step(queue, i, 30), expected(i, 30));
-  EXPECT_GT(n_graphs() - before, kRounds * kMaxGraphs);
+  const size_t full = n_graphs();
+  const int n_unused = static_cast<int>(4 * kKept);
+  for (int i = 0; i < n_unused + 100; ++i) EXPECT_EQ(step(queue, i, 600), expected(i, 600));
+  // (The first one was used a round before.)
+  EXPECT_EQ(n_graphs() - full, 100 + kKept + 3);
 }
 
 TEST_F(CudaQueue, WithoutGraphsEverythingGoesOneByOne) {
