@@ -87,8 +87,9 @@ std::string speed(const GpuEstimate& plan) {
                   plan.n_crossings == 1 ? "" : "s", plan.crossing_seconds * 1e3,
                   1e3 / plan.most_tokens_per_second);
   if (plan.host_read_bytes > 0) {
-    return fmt::format("{}: a token reads {}, one after the other, and has {}.\n", rate,
-                       reads_text(plan), crossings);
+    const std::string more =
+        plan.n_crossings == 0 ? "" : ", one after the other, and has " + crossings;
+    return fmt::format("{}: a token reads {}{}.\n", rate, reads_text(plan), more);
   }
   if (plan.n_exchanges > 0) {
     return fmt::format(
