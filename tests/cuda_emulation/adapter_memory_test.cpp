@@ -5,16 +5,13 @@
 
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <deque>
 #include <fstream>
 
-#include "cuda_emulation/block.h"
-#include "cuda_emulation/devices.h"
+#include "cuda_emulation/two_gpus.h"
 #include "gguf/reader.h"
 #include "gguf/writer.h"
 #include "kernels/cuda/sizes.h"
-#include "llmrun/model.h"
 #include "paths.h"
 
 namespace llmrun {
@@ -25,22 +22,11 @@ namespace fs = std::filesystem;
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr uint64_t kRank = 700;  // so large that a plan without it would be felt
 
-class CudaAdapters : public ::testing::Test {
+class CudaAdapters : public TwoGpus {
  protected:
   CudaAdapters()
-      : path_(fs::path(::testing::TempDir()) / ("adapter-" + std::to_string(::getpid()))) {
-    cuda_emulation::options() = {.deferred = true, .closed_memory = true};
-    cuda_emulation::device_count() = 2;
-    setenv("LLMRUN_NCCL", "off", 1);  // NOLINT(concurrency-mt-unsafe)
-  }
-  ~CudaAdapters() override {
-    fs::remove(path_);
-    for (int device = 0; device < 2; ++device) {
-      EXPECT_EQ(cuda_emulation::allocated_bytes(device), 0U) << "of device " << device;
-    }
-    cuda_emulation::options() = {};
-    cuda_emulation::device_count() = 1;
-  }
+      : path_(fs::path(::testing::TempDir()) / ("adapter-" + std::to_string(::getpid()))) {}
+  ~CudaAdapters() override { fs::remove(path_); }
 
   // Changes every matrix of the model.
   void use_model(const std::string& name) {
@@ -101,29 +87,6 @@ class CudaAdapters : public ::testing::Test {
     told_.clear();
     return Model::open(model_, options);
   }
-  static ContextOptions context() {
-    ContextOptions options;
-    options.context_tokens = 64;
-    options.batch_tokens = 16;
-    return options;
-  }
-  // After a text; nothing is taken of a device once the session is there.
-  static std::vector<TokenId> answer(const Model& model) {
-    auto session = model.new_session(context());
-    EXPECT_TRUE(session) << session.error().message;
-    if (!session) return {};
-    const size_t ready[] = {cuda_emulation::allocated_bytes(0), cuda_emulation::allocated_bytes(1)};
-    GenerateOptions options;
-    options.max_tokens = 4;
-    options.sampling.temperature = 0;
-    const std::vector<TokenId> prompt = {3, 17, 64, 5, 99};
-    const auto generation = session->complete(prompt, options);
-    EXPECT_TRUE(generation) << generation.error().message;
-    for (int device = 0; device < 2; ++device) {
-      EXPECT_EQ(cuda_emulation::allocated_bytes(device), ready[device]);
-    }
-    return generation ? generation->tokens : std::vector<TokenId>();
-  }
   // The bytes of a device that a model takes, with the adapter more than without.
   std::array<size_t, 2> taken_for_adapter(const LoadOptions& options,
                                           const std::vector<TokenId>& expected) {
@@ -168,7 +131,7 @@ TEST_F(CudaAdapters, EveryDeviceHasWhatTheyChangeOfItsLayers) {
     const auto cpu = open({.device = "cpu"}, true);
     ASSERT_TRUE(cpu) << cpu.error().message;
     const std::vector<TokenId> expected = answer(*cpu);
-    ASSERT_EQ(expected.size(), 4U);
+    ASSERT_EQ(expected.size(), kAnswerTokens);
     if (!tied_) {  // (the other one repeats a token whatever one does to it)
       EXPECT_NE(expected, answer(*open({.device = "cpu"}, false)));
     }

@@ -5,15 +5,12 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 
-#include "cuda_emulation/block.h"
-#include "cuda_emulation/devices.h"
+#include "cuda_emulation/two_gpus.h"
 #include "gguf/writer.h"
 #include "kernels/cuda/sizes.h"
-#include "llmrun/model.h"
 #include "paths.h"
 
 namespace llmrun {
@@ -23,24 +20,8 @@ using ::testing::HasSubstr;
 
 constexpr size_t kMiB = size_t{1} << 20;
 
-class CudaOpen : public ::testing::Test {
+class CudaOpen : public TwoGpus {
  protected:
-  CudaOpen() {
-    cuda_emulation::options() = {.deferred = true, .closed_memory = true};
-    cuda_emulation::device_count() = 2;
-    use_nccl("off");
-  }
-  static void use_nccl(const char* library) {
-    setenv("LLMRUN_NCCL", library, 1);  // NOLINT(concurrency-mt-unsafe)
-  }
-  ~CudaOpen() override {
-    for (int device = 0; device < 2; ++device) {
-      EXPECT_EQ(cuda_emulation::allocated_bytes(device), 0U) << "of device " << device;
-    }
-    cuda_emulation::options() = {};
-    cuda_emulation::device_count() = 1;
-  }
-
   Result<Model> open(const std::string& device, std::optional<int64_t> gpu_layers = {},
                      bool strict = false, bool split_tensors = false,
                      std::optional<int64_t> cpu_experts = {}) {
@@ -56,26 +37,6 @@ class CudaOpen : public ::testing::Test {
     told_.clear();
     return Model::open(path_, options);
   }
-  static ContextOptions context() {
-    ContextOptions options;
-    options.context_tokens = 64;
-    options.batch_tokens = 16;
-    return options;
-  }
-  // The first tokens that the model thinks best after a text.
-  static std::vector<TokenId> answer(const Model& model) {
-    auto session = model.new_session(context());
-    EXPECT_TRUE(session) << session.error().message;
-    if (!session) return {};
-    GenerateOptions options;
-    options.max_tokens = 8;
-    options.sampling.temperature = 0;
-    const std::vector<TokenId> prompt = {3, 17, 64, 5, 99};
-    const auto generation = session->complete(prompt, options);
-    EXPECT_TRUE(generation) << generation.error().message;
-    return generation ? generation->tokens : std::vector<TokenId>();
-  }
-
   std::filesystem::path path_ =
       std::filesystem::path(tests::kSourceDir) / "tests/data/archs/altered-gemma3-window.gguf";
   std::vector<std::string> told_;
