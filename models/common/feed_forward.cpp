@@ -7,8 +7,6 @@
 
 namespace llmrun::models {
 
-using runtime::Linear;
-
 namespace {
 
 // A dense feed-forward whose tensors are ffn_gate<suffix>, ffn_up<suffix>, ffn_down<suffix>.

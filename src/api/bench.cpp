@@ -89,8 +89,9 @@ class Bench {
       LLMRUN_TRY(feed(used, n_now, chunk));
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       if (i >= 0) result.samples.push_back(static_cast<double>(n * n_sequences) / seconds);
+      const int64_t n_steps = (n_now + chunk - 1) / chunk;
       result.barriers_per_step = static_cast<double>(model_.backend().barriers() - barriers) /
-                                 static_cast<double>((n_now + chunk - 1) / chunk);
+                                 static_cast<double>(n_steps);
     }
     summarise(result, n, depth, decode, n_sequences);
     return result;

@@ -275,6 +275,7 @@ std::optional<BuiltinTemplate> builtin_template(std::string_view architecture,
 
 std::vector<std::string_view> builtin_template_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kTemplates));
   for (const BuiltinTemplate& entry : kTemplates) names.push_back(entry.name);
   return names;
 }

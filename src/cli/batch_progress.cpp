@@ -46,7 +46,7 @@ std::string batch_progress_text(const batch::Status& status, int width) {
 }
 
 std::string batch_progress_bar(const batch::Status& status, int width) {
-  const std::string text = batch_progress_text(status, width);
+  std::string text = batch_progress_text(status, width);
   constexpr size_t kSmallest = 8;
   constexpr size_t kLargest = 40;
   const auto columns = static_cast<size_t>(std::max(width, 1));

@@ -23,7 +23,7 @@ std::string card_text(const GpuCardEstimate& card) {
 
 // "30 of 48 layers", and whose experts are elsewhere.
 std::string layers_text(const GpuEstimate& plan) {
-  const std::string text = fmt::format("{} of {} layers", plan.n_layers, plan.n_layers_all);
+  std::string text = fmt::format("{} of {} layers", plan.n_layers, plan.n_layers_all);
   if (plan.n_cpu_experts == 0) return text;
   return text + fmt::format(", without the experts of {},", plan.n_cpu_experts);
 }

@@ -50,7 +50,6 @@ class MarkdownPrinter {
   std::vector<std::string> table_;  // lines that begin with |
   char fence_mark_ = 0;
   size_t fence_length_ = 0;
-  bool wrote_anything_ = false;
 };
 
 }  // namespace llmrun::cli

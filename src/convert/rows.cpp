@@ -70,6 +70,7 @@ Rows joined(std::vector<Rows> parts) {
   const int64_t width = parts.front().width();
   std::vector<int64_t> ends;  // rows up to the end of each part
   int64_t n_rows = 0;
+  ends.reserve(parts.size());
   for (const Rows& part : parts) ends.push_back(n_rows += part.n_rows());
   result.shape = {n_rows, width};
   result.read = [parts = std::move(parts), ends = std::move(ends), width](int64_t first, int64_t n,

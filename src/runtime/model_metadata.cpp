@@ -123,14 +123,14 @@ int64_t ModelMetadata::integer(std::string_view key, int64_t fallback, Range ran
   if (!has(key)) return fallback;
   auto value = file_.metadata().get<int64_t>(full(key));
   if (value) return checked(key, *value, fallback, range);
-  fail(value.error().code, std::move(value).error().message);
+  fail(value.error().code, value.error().message);
   return fallback;
 }
 
 int64_t ModelMetadata::required_integer(std::string_view key, Range range) {
   auto value = file_.metadata().get<int64_t>(full(key));
   if (value) return checked(key, *value, range.min, range);
-  fail(ErrorCode::kBadModel, std::move(value).error().message);
+  fail(ErrorCode::kBadModel, value.error().message);
   return range.min;
 }
 
@@ -142,22 +142,22 @@ float ModelMetadata::number(std::string_view key, float fallback) {
 float ModelMetadata::required_number(std::string_view key) {
   auto value = file_.metadata().get<float>(full(key));
   if (value && std::isfinite(*value)) return *value;
-  fail(ErrorCode::kBadModel, value ? fmt::format("{} is not a finite number", full(key))
-                                   : std::move(value).error().message);
+  fail(ErrorCode::kBadModel,
+       value ? fmt::format("{} is not a finite number", full(key)) : value.error().message);
   return 1.0F;
 }
 
 bool ModelMetadata::boolean(std::string_view key, bool fallback) {
   auto value = file_.metadata().get_or<bool>(full(key), fallback);
   if (value) return *value;
-  fail(value.error().code, std::move(value).error().message);
+  fail(value.error().code, value.error().message);
   return fallback;
 }
 
 bool ModelMetadata::required_boolean(std::string_view key) {
   auto value = file_.metadata().get<bool>(full(key));
   if (value) return *value;
-  fail(ErrorCode::kBadModel, std::move(value).error().message);
+  fail(ErrorCode::kBadModel, value.error().message);
   return false;
 }
 
@@ -165,7 +165,7 @@ std::string ModelMetadata::text(std::string_view key, std::string_view fallback)
   if (key == "rope.scaling.type" && !rope_.scaling.empty()) return rope_.scaling;
   auto value = file_.metadata().get_or<std::string>(full(key), std::string(fallback));
   if (value) return *value;
-  fail(value.error().code, std::move(value).error().message);
+  fail(value.error().code, value.error().message);
   return std::string(fallback);
 }
 
@@ -175,7 +175,7 @@ std::vector<int64_t> ModelMetadata::per_layer(std::string_view key, int64_t fall
   if (!has(key)) return values;
   auto found = file_.metadata().get_per_layer<int64_t>(full(key), n);
   if (!found) {
-    fail(found.error().code, std::move(found).error().message);
+    fail(found.error().code, found.error().message);
     return values;
   }
   for (size_t i = 0; i < n; ++i) values[i] = checked(key, (*found)[i], fallback, range);
@@ -188,7 +188,7 @@ std::vector<float> ModelMetadata::required_numbers(std::string_view key) {
   const auto finite = [](float value) { return std::isfinite(value); };
   if (found && std::all_of(found->begin(), found->end(), finite)) return std::move(*found);
   fail(ErrorCode::kBadModel, found ? fmt::format("{} holds a number that is not finite", full(key))
-                                   : std::move(found).error().message);
+                                   : found.error().message);
   return std::vector<float>(n, 0.0F);
 }
 

@@ -158,7 +158,7 @@ class Download {
       hash.emplace(partial_.file(), partial_.path(), request_.size,
                    [&] { return transfer.frontier(); });
     }
-    const auto result = transfer.run([&] { progress.update(transfer.total_completed()); });
+    auto result = transfer.run([&] { progress.update(transfer.total_completed()); });
     const auto saved = saver.finish();
     report_.received += transfer.received();
     if (!result) return tl::unexpected<Error>(result.error());
@@ -222,7 +222,7 @@ class Download {
       return {};
     };
     PartTransfer transfer(client_, source_, parts, compare);
-    const auto result = transfer.run([&] { progress.update(transfer.total_completed()); });
+    auto result = transfer.run([&] { progress.update(transfer.total_completed()); });
     report_.received += transfer.received();
     if (result) progress.finish();
     return result;

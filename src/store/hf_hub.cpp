@@ -65,7 +65,7 @@ std::string main_commit(const Json& refs) {
   if (!refs.is_object() || !refs.contains("branches") || !refs["branches"].is_array()) return "";
   std::string first;
   for (const Json& branch : refs["branches"]) {
-    const std::string commit = text_at(branch, "targetCommit");
+    std::string commit = text_at(branch, "targetCommit");
     if (!is_commit(commit)) continue;
     if (text_at(branch, "name") == "main") return commit;
     if (first.empty()) first = commit;

@@ -21,7 +21,7 @@ fs::path blob_of(const fs::path& manifest, const Layer& layer) {
   const fs::path root =
       manifest.parent_path().parent_path().parent_path().parent_path().parent_path();
   std::error_code error;
-  const fs::path path = root / "blobs" / ("sha256-" + layer.sha256);
+  fs::path path = root / "blobs" / ("sha256-" + layer.sha256);
   if (fs::exists(path, error)) return path;
   const fs::path old = root / "blobs" / layer.digest();  // stores made before 2024
   return fs::exists(old, error) ? old : path;

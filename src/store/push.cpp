@@ -20,7 +20,7 @@ std::string mount_source(const LocalStore& store, const ModelName& name, const L
     const auto manifest = store.manifest_of(model);
     if (!manifest) continue;
     for (const Layer& blob : manifest->all_blobs()) {
-      const std::string repository = other->name_space + "/" + other->model;
+      std::string repository = other->name_space + "/" + other->model;
       if (blob.sha256 == layer.sha256 && repository != name.name_space + "/" + name.model) {
         return repository;
       }

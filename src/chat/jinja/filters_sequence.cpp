@@ -116,6 +116,7 @@ Result<Value> sort_filter(Interpreter& interpreter, const Value& input, const Bo
   }
   LLMRUN_TRY(sort_items(heap, sorted, arguments.flag(0, false)));
   std::vector<Value> result;
+  result.reserve(sorted.size());
   for (SortItem& entry : sorted) result.push_back(std::move(entry.value));
   return heap.list(std::move(result));
 }
@@ -141,6 +142,7 @@ Result<Value> dictsort_filter(Interpreter& interpreter, const Value& input,
   }
   LLMRUN_TRY(sort_items(heap, sorted, arguments.flag(2, false)));
   std::vector<Value> result;
+  result.reserve(sorted.size());
   for (SortItem& entry : sorted) result.push_back(std::move(entry.value));
   return heap.list(std::move(result));
 }

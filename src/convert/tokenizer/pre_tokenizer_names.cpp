@@ -65,7 +65,7 @@ constexpr Known kKnown[] = {
 
 // One step as the table writes it.
 std::string written(const Json& step) {
-  const std::string type = text_of(step, "type");
+  std::string type = text_of(step, "type");
   if (type == "ByteLevel") return flag_of(step, "use_regex", true) ? "ByteLevel+" : "ByteLevel";
   if (type == "Digits") return flag_of(step, "individual_digits", false) ? "Digits1" : "Digits";
   if (type != "Split") return type;
