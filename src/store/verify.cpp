@@ -50,7 +50,7 @@ Result<bool> is_good(const fs::path& path, const VerifiedBlob& blob, const fs::p
 // Which bytes are bad; all of them when nothing says more.
 std::vector<ByteRange> bad_ranges(const fs::path& path, const VerifiedBlob& blob,
                                   const fs::path& checks_path) {
-  const std::vector<ByteRange> all = {{0, blob.size}};
+  std::vector<ByteRange> all = {{0, blob.size}};
   const auto checks = load_block_checks(checks_path, blob.size);
   const auto file = open_regular_file(path.string());
   if (!checks || !file) return all;
