@@ -2,6 +2,7 @@
 #include "batch/plan.h"
 
 #include <algorithm>
+#include <compare>
 #include <iterator>
 #include <numeric>
 #include <set>
@@ -39,7 +40,7 @@ std::vector<Family> families_of(std::span<const PlanItem> items) {
     const Prompt y = items[b].prompt;
     const auto order =
         std::lexicographical_compare_three_way(x.begin(), x.end(), y.begin(), y.end());
-    return order != 0 ? order < 0 : a < b;
+    return std::is_neq(order) ? std::is_lt(order) : a < b;
   });
   std::vector<Family> families;
   for (size_t i = 0; i < sorted.size(); ++i) {
@@ -73,7 +74,7 @@ void find_leaders(std::span<const PlanItem> items, Plan& plan) {
     const Prompt y = items[plan.order[b].row].prompt;
     const auto order =
         std::lexicographical_compare_three_way(x.begin(), x.end(), y.begin(), y.end());
-    return order != 0 ? order < 0 : a < b;
+    return std::is_neq(order) ? std::is_lt(order) : a < b;
   };
   std::set<size_t, decltype(before)> earlier(before);
   for (size_t place = 0; place < plan.order.size(); ++place) {

@@ -1,6 +1,7 @@
 // == < in: equality, order and membership, as Python has them.
 #include <algorithm>
 #include <cmath>
+#include <compare>
 #include <cstring>
 
 #include "chat/jinja/operations.h"
@@ -42,20 +43,20 @@ std::partial_ordering number_order(const Value& left, const Value& right) {
   const auto b = right.integer();
   if (a && b) return *a <=> *b;
   if (a) return order(*a, right.as_float());
-  if (b) return 0 <=> order(*b, left.as_float());
+  if (b) return 0 <=> order(*b, left.as_float());  // NOLINT(modernize-use-nullptr): the reverse
   return left.as_float() <=> right.as_float();
 }
 
 bool is_order(Operator op, std::partial_ordering order) {
   switch (op) {
     case Operator::kLess:
-      return order < 0;
+      return std::is_lt(order);
     case Operator::kLessEqual:
-      return order <= 0;
+      return std::is_lteq(order);
     case Operator::kGreater:
-      return order > 0;
+      return std::is_gt(order);
     default:
-      return order >= 0;
+      return std::is_gteq(order);
   }
 }
 
@@ -135,7 +136,7 @@ Result<std::partial_ordering> value_order(Heap& heap, Operator op, const Value& 
 
 Result<bool> equal(Heap& heap, const Value& left, const Value& right, int depth) {
   LLMRUN_TRY(heap.spend(1));
-  if (left.is_number() && right.is_number()) return number_order(left, right) == 0;
+  if (left.is_number() && right.is_number()) return std::is_eq(number_order(left, right));
   if (left.kind() != right.kind()) return false;
   if (left.is_string()) {
     if (left.text().size() != right.text().size()) return false;
@@ -148,7 +149,7 @@ Result<bool> equal(Heap& heap, const Value& left, const Value& right, int depth)
 
 Result<bool> less(Heap& heap, const Value& left, const Value& right, int depth) {
   LLMRUN_ASSIGN(const auto order, value_order(heap, Operator::kLess, left, right, depth));
-  return order < 0;
+  return std::is_lt(order);
 }
 
 Result<bool> compare(Heap& heap, Operator op, const Value& left, const Value& right) {
