@@ -24,7 +24,7 @@ struct Cards {
 };
 
 Result<void> add_card(const GpuKind& kind, const std::string* device, Cards& cards) {
-  runtime::DeviceRequest card{kind.memory_bytes, kind.bytes_per_second, 0.0, std::nullopt};
+  runtime::DeviceRequest card{kind.memory_bytes, kind.bytes_per_second, std::nullopt};
   std::string name = "a card";
   if (!kind.gpu.empty()) {
     LLMRUN_ASSIGN(const runtime::DeviceProfile profile, runtime::find_device_profile(kind.gpu));

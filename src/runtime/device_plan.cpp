@@ -18,8 +18,6 @@ constexpr uint64_t kContextBytes = 600 * kMiB;
 // The driver hands out memory in pieces of 2 MiB; a plan makes no more than 8 allocations.
 constexpr uint64_t kRoundingBytes = 8 * 2 * kMiB;
 constexpr uint64_t kTensorAlignment = 256;
-// What divisions are compared with. Any two would do of which the card's is the faster one.
-constexpr double kUsualCardSpeed = 1e12, kUsualHostSpeed = 5e10;
 
 // Saturates: sizes come from files.
 uint64_t add(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
@@ -239,7 +237,7 @@ class Planner {
   }
 
   // A card's memory is the faster one and a token reads the same bytes in all, so the best division
-  // is one in which it reads little of main memory.
+  // is the one in which it reads the least of main memory.
   [[nodiscard]] Divided best() const {
     Divided whole_layers = with_experts_out(0);
     const auto n_able =
@@ -249,11 +247,7 @@ class Planner {
     const int64_t most = need_.n_expert_layers();
     if (most == 0 || (whole_layers.fits && all_there)) return whole_layers;
     Divided experts = fewest_experts_out(most);
-    const std::vector<double> speeds(cards_.size(), kUsualCardSpeed);
-    const auto seconds = [&](const Divided& divided) {
-      return read_seconds(divided.reads(), speeds, kUsualHostSpeed).value_or(0.0);
-    };
-    const bool better = experts.fits && seconds(experts) < seconds(whole_layers);
+    const bool better = experts.fits && experts.reads().host < whole_layers.reads().host;
     return better || !whole_layers.fits ? experts : whole_layers;
   }
 
@@ -360,10 +354,6 @@ DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest>
   plan.n_cpu_experts = std::count(plan.cpu_experts.begin(), plan.cpu_experts.end(), true);
   plan.whole = shares.back().n_layers == 0 && plan.n_cpu_experts == 0;
   plan.fits = divided.fits;
-  std::vector<double> speeds;
-  for (const DeviceRequest& card : cards) speeds.push_back(card.bytes_per_second);
-  plan.most_tokens_per_second =
-      most_tokens_per_second(plan.reads, speeds, cards[0].host_bytes_per_second);
   for (size_t i = 0; i < cards.size(); ++i) {
     plan.cards.push_back(describe(need, cards[i], shares[i]));
   }
@@ -375,7 +365,6 @@ DevicePlan plan_device(const ModelNeed& need, const DeviceRequest& request) {
       plan_division(need, std::span(&request, 1), request.layers, request.cpu_experts);
   DevicePlan plan = std::move(division.cards[0]);
   plan.host_bytes = division.host_bytes;
-  plan.most_tokens_per_second = division.most_tokens_per_second;
   return plan;
 }
 

@@ -57,8 +57,7 @@ struct ModelNeed {
 struct DeviceRequest {
   uint64_t memory_bytes = 0;  // of the card
   double bytes_per_second = 0;
-  double host_bytes_per_second = 0;  // 0: unknown, then no speed is told for a split
-  std::optional<int64_t> layers;     // nullopt: as many as fit
+  std::optional<int64_t> layers;  // nullopt: as many as fit
   // Layers whose experts stay in main memory, the first ones that have experts; nullopt: as is
   // best.
   std::optional<int64_t> cpu_experts = {};
@@ -82,8 +81,6 @@ struct DevicePlan {
   bool whole = false;         // nothing is computed on the CPU
   bool fits = false;          // total_bytes <= memory_bytes
   uint64_t read_bytes = 0;    // on the card, what one token reads
-  // Tokens per second if reading weights and a full cache were all there is to do; 0: not known.
-  double most_tokens_per_second = 0;
 };
 
 // What a context of ours takes of a card before anything is put there: a part of every plan.
@@ -107,12 +104,10 @@ struct DivisionPlan {
   bool whole = false;  // nothing is computed on the CPU
   bool fits = false;   // every card's part does
   TokenReads reads;
-  double most_tokens_per_second = 0;
 };
 // `layers` and `cpu_experts` are for all cards together; those of the requests are not looked at.
 // Cards share the layers by their memory when that fits, else each takes what it can. Experts stay
-// in main memory when a token is then read faster than when whole layers do, with cards as they
-// usually are: whoever loads a model knows no speeds, and has to come to the same division.
+// in main memory when a token then reads less of that than when whole layers do.
 DivisionPlan plan_division(const ModelNeed& need, std::span<const DeviceRequest> cards,
                            std::optional<int64_t> layers,
                            std::optional<int64_t> cpu_experts = std::nullopt);

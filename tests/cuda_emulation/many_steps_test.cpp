@@ -1,11 +1,8 @@
 // Passes that end a step dozens of times, because experts of every layer are in main memory, or
 // because GPUs meet there after every block: each step is a graph, as the only one of a pass is,
 // and the bits are those of launches one by one.
-#include <gtest/gtest.h>
-
-#include "cuda_emulation/block.h"
-#include "cuda_emulation/devices.h"
 #include "cuda_emulation/runtime.h"
+#include "cuda_emulation/two_gpus.h"
 #include "gguf/writer.h"
 #include "models/tiny.h"
 #include "paths.h"
@@ -16,17 +13,8 @@ namespace {
 using testing::kIds;
 using Backends = std::vector<std::unique_ptr<kernels::Backend>>;
 
-class ManySteps : public ::testing::Test {
+class ManySteps : public TwoGpus {
  protected:
-  ManySteps() {
-    cuda_emulation::options() = {.deferred = true, .closed_memory = true};
-    cuda_emulation::device_count() = 2;
-  }
-  ~ManySteps() override {
-    cuda_emulation::options() = {};
-    cuda_emulation::device_count() = 1;
-  }
-
   // A tiny model whose layers come again until there are so many.
   void use_model(const std::string& name, uint32_t n_layers) {
     const auto tiny =
@@ -66,6 +54,11 @@ class ManySteps : public ::testing::Test {
     }
     return backends;
   }
+  static runtime::Placement on(const Backends& backends) {
+    runtime::Placement placement;
+    for (const auto& backend : backends) placement.devices.push_back(backend.get());
+    return placement;
+  }
   // The logits of a text read in one go (no step comes twice), and token by token, where every
   // device has `n_steps` steps in a pass: all but the first pass consist of graphs.
   void check(const runtime::Placement& placement, size_t n_devices, size_t n_steps) {
@@ -97,8 +90,7 @@ TEST_F(ManySteps, AreGraphsBesideExpertsInMainMemory) {
   constexpr uint32_t kLayers = 20;
   use_model("altered-qwen3moe-experts", kLayers);
   const Backends backends = open({"cpu", "cuda:0"});
-  runtime::Placement placement;
-  for (const auto& backend : backends) placement.devices.push_back(backend.get());
+  runtime::Placement placement = on(backends);
   placement.layers.assign(kLayers, 1);
   placement.experts.assign(kLayers, 0);
   check(placement, 1, kLayers + 1);
@@ -108,8 +100,7 @@ TEST_F(ManySteps, AreGraphsWhereGpusMeetInMainMemory) {
   constexpr uint32_t kLayers = 10;
   use_model("llama-dense", kLayers);
   const Backends backends = open({"cuda:0", "cuda:1"});
-  runtime::Placement placement;
-  for (const auto& backend : backends) placement.devices.push_back(backend.get());
+  runtime::Placement placement = on(backends);
   placement.tensors = true;
   check(placement, 2, 2 * kLayers + 1);
 }

@@ -1,5 +1,5 @@
-// Two emulated GPUs for models that are opened through the public API. Nothing may be taken of them
-// while a model answers, and nothing be left of them after a test.
+// Two emulated GPUs, of which a test may keep nothing. A model opened through the public API may
+// take nothing of them while it answers.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -41,7 +41,6 @@ class RandomNeeds {
     DeviceRequest request;
     request.memory_bytes = 700 * kMiB + below(most_bytes);
     request.bytes_per_second = 1e12;
-    request.host_bytes_per_second = 5e10;
     return request;
   }
   std::vector<DeviceRequest> cards(uint64_t most, uint64_t most_bytes) {
@@ -78,6 +77,10 @@ class RandomNeeds {
   std::mt19937_64 engine_{42};
 };
 
+double tokens_per_second(const DivisionPlan& plan, const std::vector<double>& card_speeds,
+                         double host_speed) {
+  return most_tokens_per_second(plan.reads, card_speeds, host_speed);
+}
 // As the cards of RandomNeeds are, without what crosses.
 double seconds_of(const DivisionPlan& plan) {
   const std::vector<double> speeds(plan.cards.size(), 1e12);
@@ -256,7 +259,7 @@ TEST(DivisionPlan, ExpertsStayInMainMemoryWhereThatIsFaster) {
 TEST(DivisionPlan, SmallPartsOfAllLayersGoBeforeExperts) {
   ModelNeed need;
   need.layers.resize(8, {2000 * kMiB, 300 * kMiB, 0, false, 1800 * kMiB, 100 * kMiB});
-  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 1e12, 5e10, {}}};
+  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 1e12, {}}};
   const DivisionPlan layers = plan_division(need, cards, std::nullopt, 0);
   EXPECT_EQ(layers.n_layers, 3);
   EXPECT_EQ(layers.n_cpu_experts, 0);
@@ -269,7 +272,7 @@ TEST(DivisionPlan, SmallPartsOfAllLayersGoBeforeExperts) {
   EXPECT_THAT(best.cards[0].parts[1].detail, HasSubstr("without the experts of 5"));
   const std::vector<bool> first_five = {true, true, true, true, true, false, false, false};
   EXPECT_EQ(best.cpu_experts, first_five);
-  EXPECT_GT(best.most_tokens_per_second, 2 * layers.most_tokens_per_second);
+  EXPECT_GT(tokens_per_second(best, {1e12}, 5e10), 2 * tokens_per_second(layers, {1e12}, 5e10));
   // As asked for, whether it fits or not.
   EXPECT_EQ(plan_division(need, cards, 8, 7).n_cpu_experts, 7);
   EXPECT_FALSE(plan_division(need, cards, 8, 4).fits);
@@ -294,8 +297,8 @@ TEST(DivisionPlan, NumbersOfExpertsThatAreNotThereAreRefused) {
 TEST(DivisionPlan, CardsShareByTheirMemory) {
   ModelNeed need;
   need.layers.resize(30, {100 * kMiB, 100 * kMiB, 0});
-  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 0, 0, {}},
-                                            {uint64_t{16} << 30, 0, 0, {}}};
+  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 0, {}},
+                                            {uint64_t{16} << 30, 0, {}}};
   const DivisionPlan plan = plan_division(need, cards, std::nullopt);
   EXPECT_TRUE(plan.whole);
   EXPECT_EQ(plan.cards[0].n_layers, 10);
@@ -307,7 +310,7 @@ TEST(DivisionPlan, WhatNoCardCanRunStaysOnTheHost) {
   ModelNeed need;
   need.layers.resize(4, {kMiB, kMiB, 0});
   need.layers[2].host_only = true;
-  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 0, 0, {}}};
+  const std::vector<DeviceRequest> cards = {{uint64_t{8} << 30, 0, {}}};
   const DivisionPlan plan = plan_division(need, cards, std::nullopt);
   EXPECT_EQ(plan.layers, (std::vector<int>{0, 0, kHost, 0}));
   EXPECT_FALSE(plan.whole);
@@ -318,7 +321,7 @@ TEST(DevicePlan, MoreLayersTakeMoreAndAreFaster) {
   RandomNeeds random;
   for (int i = 0; i < 200; ++i) {
     const ModelNeed need = random.model();
-    const DeviceRequest request{uint64_t{1} << 40, 1e12, 5e10, std::nullopt};
+    const DeviceRequest request{uint64_t{1} << 40, 1e12, std::nullopt};
     DivisionPlan before;
     for (size_t n = 0; n <= need.layers.size(); ++n) {
       const DivisionPlan plan =
@@ -337,12 +340,12 @@ TEST(DevicePlan, SpeedIsBandwidthOverBytes) {
   ModelNeed need;
   need.layers = {{1000, 600, 50}, {1000, 600, 50}};
   need.output = {200, 200, 0};
-  DeviceRequest request{uint64_t{1} << 40, 1500.0, 0.0, std::nullopt};
-  EXPECT_DOUBLE_EQ(plan_device(need, request).most_tokens_per_second, 1.0);
-  request.layers = 1;  // a split needs the speed of main memory too
-  EXPECT_EQ(plan_device(need, request).most_tokens_per_second, 0.0);
-  request.host_bytes_per_second = 650.0;
-  EXPECT_DOUBLE_EQ(plan_device(need, request).most_tokens_per_second,
+  const std::vector<DeviceRequest> card = {{uint64_t{1} << 40, 1500.0, {}}};
+  const DivisionPlan whole = plan_division(need, card, std::nullopt);
+  EXPECT_DOUBLE_EQ(tokens_per_second(whole, {1500.0}, 0.0), 1.0);
+  const DivisionPlan split = plan_division(need, card, 1);
+  EXPECT_EQ(tokens_per_second(split, {1500.0}, 0.0), 0.0);  // that of main memory is needed too
+  EXPECT_DOUBLE_EQ(tokens_per_second(split, {1500.0}, 650.0),
                    1.0 / (850.0 / 1500.0 + 1.0 + kCrossingSeconds));
 }
 
@@ -351,15 +354,16 @@ TEST(DevicePlan, SpeedIsBandwidthOverBytes) {
 TEST(DivisionPlan, ATokenReadsEveryPlaceInTurnAndCrossesBetweenThem) {
   ModelNeed need;
   need.layers.resize(4, {1000, 190, 10, false, 900, 90});
-  const std::vector<DeviceRequest> cards = {{uint64_t{1} << 40, 100.0, 10.0, {}},
-                                            {uint64_t{1} << 40, 200.0, 0.0, {}}};
+  const std::vector<DeviceRequest> cards = {{uint64_t{1} << 40, 100.0, {}},
+                                            {uint64_t{1} << 40, 200.0, {}}};
   const DivisionPlan plan = plan_division(need, cards, std::nullopt, 2);
   EXPECT_EQ(plan.layers, (std::vector<int>{0, 0, 0, 1}));
   EXPECT_EQ(plan.reads.cards, (std::vector<uint64_t>{420, 200}));
   EXPECT_EQ(plan.cards[1].read_bytes, 200U);
   EXPECT_EQ(plan.reads.host, 180U);
   EXPECT_EQ(plan.reads.n_crossings, 5);  // twice there and back, and to the second card
-  EXPECT_DOUBLE_EQ(plan.most_tokens_per_second, 1.0 / (4.2 + 1.0 + 18.0 + 5 * kCrossingSeconds));
+  EXPECT_DOUBLE_EQ(tokens_per_second(plan, {100.0, 200.0}, 10.0),
+                   1.0 / (4.2 + 1.0 + 18.0 + 5 * kCrossingSeconds));
   const DivisionPlan half = plan_division(need, cards, 2, 0);
   EXPECT_EQ(half.reads.host, 400U);
   EXPECT_EQ(half.reads.n_crossings, 2);
@@ -368,7 +372,7 @@ TEST(DivisionPlan, ATokenReadsEveryPlaceInTurnAndCrossesBetweenThem) {
 TEST(DevicePlan, SizesThatOverflowDoNotFit) {
   ModelNeed need;
   need.layers = {{UINT64_MAX, 1, 1}, {UINT64_MAX, 1, 1}};
-  const DevicePlan plan = plan_device(need, {uint64_t{80} << 30, 1e12, 0.0, 2});
+  const DevicePlan plan = plan_device(need, {uint64_t{80} << 30, 1e12, 2});
   EXPECT_FALSE(plan.fits);
   EXPECT_EQ(plan.total_bytes, UINT64_MAX);
 }
